@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest protocol: what the host and the guest's init say to each other.
+ *
+ * A session is one connection to the container's control socket: a reliable
+ * byte stream, carried by the host channel on platform um and by whatever the
+ * other platforms have. Sessions are independent; each has its own flow.
+ *
+ * A session is a sequence of frames in both directions, all integers little
+ * endian. The first frame each way is HELLO; a different magic or version
+ * ends the session. A frame that breaks a rule of this file ends the session
+ * (never the container): neither side trusts the other.
+ *
+ * The life of a session:
+ *
+ *	host				guest
+ *	HELLO				HELLO
+ *	[HOSTNAME MOUNT* BOOT]		READY | ERROR		first session only
+ *	[ARG+ ENV* CWD? USER? GROUP* RLIMIT* TERMINAL? START]
+ *					STARTED | ERROR
+ *	STDIN* STDIN_EOF SIGNAL* WINDOW*
+ *					STDOUT* STDERR* STDIN_CREDIT*
+ *	[DETACH]
+ *					EXITED
+ *
+ * or, after HELLO, one of the requests KILL, STOP, which the guest answers
+ * with DONE or ERROR.
+ *
+ * Flow control: the host may have at most `credit` bytes of STDIN payload
+ * under way; it starts with DRUPE_STDIN_WINDOW and grows by each
+ * STDIN_CREDIT. More than that breaks the protocol. So no STDIN frame can
+ * ever hold up a SIGNAL or WINDOW behind it. Output is held back by the
+ * transport itself.
+ */
+#ifndef DRUPE_PROTOCOL_H
+#define DRUPE_PROTOCOL_H
+
+#include <stdint.h>
+
+#define DRUPE_MAGIC		0x50555244u	/* "DRUP" */
+#define DRUPE_VERSION		1
+
+/* Payload bytes of one frame: one argument of execve() at its largest. */
+#define DRUPE_FRAME_MAX		131072u
+/* Payload bytes of all ARG and ENV frames of one process together. */
+#define DRUPE_SPEC_MAX		(2u << 20)
+/* ARG, ENV, GROUP, RLIMIT and MOUNT frames, each, of one session. */
+#define DRUPE_COUNT_MAX		65536u
+#define DRUPE_GROUPS_MAX	1024u
+#define DRUPE_MOUNTS_MAX	256u
+#define DRUPE_STDIN_WINDOW	262144u
+#define DRUPE_HOSTNAME_MAX	64u
+#define DRUPE_ERROR_MAX		4096u
+
+struct drupe_frame {
+	uint32_t size;		/* payload bytes that follow this header */
+	uint16_t type;		/* enum drupe_type */
+	uint16_t zero;
+};
+
+enum drupe_type {
+	/* both ways */
+	DRUPE_HELLO = 1,	/* struct drupe_hello */
+
+	/* host to guest: the container; first session only */
+	DRUPE_HOSTNAME = 16,	/* the name, no NUL */
+	DRUPE_MOUNT,		/* struct drupe_mount, then its strings */
+	DRUPE_BOOT,		/* empty: mount all, make the devices */
+
+	/* host to guest: one process */
+	DRUPE_ARG = 32,		/* one argument, no NUL; the first is the file */
+	DRUPE_ENV,		/* one NAME=value, no NUL */
+	DRUPE_CWD,		/* absolute path, no NUL */
+	DRUPE_USER,		/* user[:group], names or numbers, no NUL */
+	DRUPE_GROUP,		/* a supplementary group, name or number, no NUL */
+	DRUPE_RLIMIT,		/* struct drupe_rlimit */
+	DRUPE_TERMINAL,		/* struct drupe_window: give it a PTY */
+	DRUPE_START,		/* struct drupe_start */
+
+	/* host to guest: while the process runs */
+	DRUPE_STDIN = 48,	/* bytes */
+	DRUPE_STDIN_EOF,	/* empty */
+	DRUPE_SIGNAL,		/* struct drupe_signal: to the process */
+	DRUPE_WINDOW,		/* struct drupe_window */
+	DRUPE_DETACH,		/* empty: the process outlives this session */
+
+	/* host to guest: requests of their own */
+	DRUPE_KILL = 64,	/* struct drupe_signal: to the main process */
+	DRUPE_STOP,		/* struct drupe_stop: orderly power-off */
+
+	/* guest to host */
+	DRUPE_READY = 128,	/* empty: the container is booted */
+	DRUPE_STARTED,		/* struct drupe_started */
+	DRUPE_STDOUT,		/* bytes */
+	DRUPE_STDERR,		/* bytes */
+	DRUPE_STDIN_CREDIT,	/* struct drupe_credit */
+	DRUPE_EXITED,		/* struct drupe_exited: the last frame */
+	DRUPE_DONE,		/* empty: the request was carried out */
+	DRUPE_ERROR,		/* struct drupe_error, then text: the last frame */
+};
+
+struct drupe_hello {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t zero;
+};
+
+#define DRUPE_MOUNT_READONLY	(1u << 0)
+#define DRUPE_MOUNT_OVERLAY	(1u << 1)	/* root only: writable tmpfs layer above */
+#define DRUPE_MOUNT_KNOWN	(DRUPE_MOUNT_READONLY | DRUPE_MOUNT_OVERLAY)
+
+/*
+ * Followed by four NUL-terminated strings: file system type, source, target,
+ * options. The first mount of a container has target "/". Other targets are
+ * made below the root (symbolic links are resolved inside it) as directories
+ * if missing. A target holds no ".." component.
+ */
+struct drupe_mount {
+	uint32_t flags;
+};
+
+struct drupe_rlimit {
+	uint32_t resource;	/* Linux's numbers, RLIMIT_* */
+	uint32_t zero;
+	uint64_t soft;		/* all ones: unlimited */
+	uint64_t hard;
+};
+
+struct drupe_window {
+	uint16_t rows;
+	uint16_t columns;
+};
+
+#define DRUPE_START_MAIN	(1u << 0)	/* its end is the container's end */
+#define DRUPE_START_STDIN	(1u << 1)	/* STDIN follows; else /dev/null */
+#define DRUPE_START_DETACHED	(1u << 2)	/* as if DETACH came with it */
+#define DRUPE_START_LOG		(1u << 3)	/* output also goes to the log file */
+#define DRUPE_START_KNOWN	(DRUPE_START_MAIN | DRUPE_START_STDIN | \
+				 DRUPE_START_DETACHED | DRUPE_START_LOG)
+
+struct drupe_start {
+	uint32_t flags;
+};
+
+struct drupe_signal {
+	uint32_t number;	/* 1..64 */
+};
+
+struct drupe_stop {
+	uint32_t signal;	/* to the main process first, 1..64 */
+	uint32_t grace_ms;	/* then SIGKILL */
+};
+
+struct drupe_started {
+	uint32_t pid;		/* as the guest sees it */
+	uint32_t zero;
+};
+
+struct drupe_credit {
+	uint32_t size;		/* bytes of STDIN the host may send more */
+};
+
+struct drupe_exited {
+	uint32_t code;		/* exit status, 0 if signal */
+	uint32_t signal;	/* 0 if it exited by itself */
+};
+
+/* Where an ERROR came about; the command line makes exit codes of it. */
+enum drupe_stage {
+	DRUPE_STAGE_PROTOCOL = 1,	/* the session broke a rule */
+	DRUPE_STAGE_BOOT,		/* mounts, devices, host name */
+	DRUPE_STAGE_PROCESS,		/* user, directory, terminal, limits */
+	DRUPE_STAGE_EXEC,		/* execve() itself: 126 or 127 */
+	DRUPE_STAGE_REQUEST,		/* KILL or STOP without a main process … */
+};
+
+struct drupe_error {
+	uint32_t number;	/* Linux errno, or 0 */
+	uint32_t stage;		/* enum drupe_stage */
+};
+
+/*
+ * The status file: what outlives the container. One line of ASCII each, the
+ * last line counts:
+ *
+ *	running
+ *	exited CODE SIGNAL SECONDS.NANOSECONDS
+ *
+ * The log file holds the main process's output in the CRI format, one line
+ * (or part of a line, tag P) per record:
+ *
+ *	2016-10-06T00:17:09.669794202Z stdout F text
+ */
+#define DRUPE_LOG_PART_MAX	16384u	/* bytes of text in one record */
+
+/*
+ * Host files that platform um hands to its container kernel, by their index
+ * on the host channel (/dev/hostchan).
+ */
+enum drupe_host_file {
+	DRUPE_HOST_CONTROL,	/* the listening control socket */
+	DRUPE_HOST_STATUS,	/* the status file, append only */
+	DRUPE_HOST_LOG,		/* the log file, append only */
+};
+
+#endif

@@ -1,0 +1,1 @@
+"""What drupe keeps on disk: where, and how it stays whole."""
