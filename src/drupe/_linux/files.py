@@ -1,0 +1,15 @@
+"""File descriptors. Source: close_range(2)."""
+
+from __future__ import annotations
+
+import ctypes
+
+from drupe._linux.libc import check, libc
+
+_SYS_CLOSE_RANGE = 436
+
+
+def close_from(first: int) -> None:
+    """Closes every descriptor from ``first`` on."""
+    done = libc.syscall(_SYS_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(0xFFFF_FFFF), 0)
+    check(done, "close_range")

@@ -1,0 +1,79 @@
+"""What one container's jail is made of: decided before anything is done, printed by inspect."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_FIRST_DYNAMIC_UID = 0x7000_0000
+_DYNAMIC_UIDS = 0x0FFF_0000
+_ALL_IDS = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A host directory that the jail lets in, as ``/shares/<index>``.
+
+    Attributes:
+        source: the directory on the host.
+        readonly: enforced by the host, on the mount and all below it.
+        hidden: directories below it that are covered by an empty one.
+    """
+
+    source: Path
+    readonly: bool
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JailPlan:
+    """The jail of one container.
+
+    Attributes:
+        root_bytes: size of the jail's root, a tmpfs: the guest's memory and a little more.
+        files: host files let in read-only: name in the jail's root → path.
+        shares: host directories let in.
+        uid: host user id that the container kernel runs as.
+        gid: host group id that it runs as.
+        all_ids: the user namespace maps every id (root's directory shares), else only one.
+    """
+
+    root_bytes: int
+    files: tuple[tuple[str, Path], ...]
+    shares: tuple[Share, ...]
+    uid: int
+    gid: int
+    all_ids: bool
+
+    @property
+    def id_maps(self) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+        """Rows for uid_map and gid_map. Inside, the container kernel is user 0 of one."""
+        if self.all_ids:
+            return [(0, 0, _ALL_IDS)], [(0, 0, _ALL_IDS)]
+        return [(0, self.uid, 1)], [(0, self.gid, 1)]
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Resource limits, by name as in the resource module."""
+        limits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096, "RLIMIT_MEMLOCK": 0}
+        if not any(not share.readonly for share in self.shares):
+            # Nothing to write but its own memory, status and log: bound the log.
+            limits["RLIMIT_FSIZE"] = max(self.root_bytes, 1 << 30)
+        return limits
+
+
+def choose_ids(container_id: str, *, directories: bool) -> tuple[int, int, bool]:
+    """The (uid, gid, all_ids) for a container.
+
+    Not root: the caller's own ids. Root: an unprivileged id of the container's own where only an
+    image file is needed; where directories are shared, root without any capability, as it must
+    open root's files.
+    """
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid(), False
+    if directories:
+        return 0, 0, True
+    uid = _FIRST_DYNAMIC_UID + int(container_id[:8], 16) % _DYNAMIC_UIDS
+    return uid, uid, False
+

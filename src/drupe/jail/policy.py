@@ -1,0 +1,169 @@
+"""The list of host system calls that a container kernel may make, and why each is there.
+
+A call outside the list ends the whole container at once. System call numbers are x86-64's.
+Source: the container kernel's own host side (arch/um/os-Linux), observed and read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A condition on one argument: ``(argument & mask) == value``; 64 bits."""
+
+    index: int
+    mask: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One allowed system call.
+
+    Attributes:
+        name: as in syscalls(2).
+        number: on x86-64.
+        reason: what the container kernel needs it for.
+        alternatives: each a set of conditions, of which one must hold; empty: no condition.
+    """
+
+    name: str
+    number: int
+    reason: str
+    alternatives: tuple[tuple[Argument, ...], ...] = ()
+
+
+_LOW = 0xFFFF_FFFF
+
+_CLONE_NEW_ANY = 0x7E02_0080
+"""CLONE_NEW*: NS, CGROUP, UTS, IPC, USER, PID, NET and TIME."""
+
+
+def _is(index: int, *values: int, mask: int = _LOW) -> tuple[tuple[Argument, ...], ...]:
+    return tuple((Argument(index, mask, value),) for value in values)
+
+
+_PTRACE_REQUESTS = (0, 3, 6, 7, 8, 12, 13, 14, 15, 24, 31, 32, 0x4200, 0x4204, 0x4205)
+"""TRACEME PEEKUSER POKEUSER CONT KILL {GET,SET}REGS {GET,SET}FPREGS SYSCALL SYSEMU
+SYSEMU_SINGLESTEP SETOPTIONS {GET,SET}REGSET: no PEEKDATA, no ATTACH, no SEIZE."""
+
+_CORE = (
+    # Guest processes: a host process each, stopped and resumed by ptrace.
+    Rule("ptrace", 101, "stops guest processes at system calls and faults",
+         _is(0, *_PTRACE_REQUESTS)),
+    Rule("wait4", 61, "waits for a guest process to stop"),
+    Rule("clone", 56, "makes a host process for a guest address space, and helper threads",
+         _is(0, 0, mask=_CLONE_NEW_ANY)),
+    Rule("execveat", 322, "starts that process on its stub, held open as a sealed file",
+         (((Argument(4, _LOW, 0x1000)),),)),
+    Rule("kill", 62, "ends and interrupts guest processes (own pid namespace)"),
+    Rule("tgkill", 234, "stops helper threads at power-off"),
+    Rule("prctl", 157, "names processes, ends them with their parent, keeps privileges dropped",
+         _is(0, 1, 15, 38)),
+    Rule("socketpair", 53, "hands a guest process the place of its stub", _is(0, 1)),
+    Rule("close_range", 436, "closes inherited descriptors in guest processes"),
+    # Memory.
+    Rule("mmap", 9, "maps guest memory"),
+    Rule("munmap", 11, "unmaps guest memory"),
+    Rule("mprotect", 10, "protects guest memory"),
+    Rule("madvise", 28, "returns freed guest memory to the host"),
+    Rule("fallocate", 285, "returns freed guest memory to the host"),
+    Rule("brk", 12, "the C library's own memory at start-up"),
+    Rule("memfd_create", 319, "holds the stub program"),
+    # Time, interrupts, signals.
+    Rule("timer_create", 222, "the timer interrupt"),
+    Rule("timer_settime", 223, "the timer interrupt"),
+    Rule("clock_gettime", 228, "reads the clock where the vDSO cannot"),
+    Rule("clock_nanosleep", 230, "sleeps while idle"),
+    Rule("nanosleep", 35, "sleeps while idle"),
+    Rule("epoll_create", 213, "collects device interrupts"),
+    Rule("epoll_create1", 291, "collects host channel events"),
+    Rule("epoll_ctl", 233, "collects device interrupts"),
+    Rule("epoll_wait", 232, "collects device interrupts"),
+    Rule("poll", 7, "waits for the block device's helper"),
+    Rule("ppoll", 271, "sleeps while idle"),
+    Rule("signalfd4", 289, "receives signals of helper threads"),
+    Rule("rt_sigaction", 13, "installs interrupt handlers"),
+    Rule("rt_sigprocmask", 14, "disables and enables interrupts"),
+    Rule("rt_sigreturn", 15, "returns from interrupts"),
+    Rule("rt_sigsuspend", 130, "sleeps while idle"),
+    Rule("sigaltstack", 131, "the interrupt stack"),
+    Rule("futex", 202, "waits for helper threads"),
+    Rule("restart_syscall", 219, "goes on with a call that a stop interrupted"),
+    # Descriptors it holds: console, control, status, log, image, memory.
+    Rule("read", 0, "control sessions, initramfs, helpers"),
+    Rule("write", 1, "console, control sessions, status, log, helpers"),
+    Rule("pread64", 17, "block device and directory shares"),
+    Rule("pwrite64", 18, "block device and directory shares"),
+    Rule("close", 3, "closes what it opened"),
+    Rule("lseek", 8, "sizes the memory and image files"),
+    Rule("fcntl", 72, "makes descriptors asynchronous: F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL "
+         "F_SETLK F_SETOWN F_SETSIG F_ADD_SEALS",
+         _is(1, 0, 1, 2, 3, 4, 6, 8, 10, 1030, 1033)),
+    Rule("ioctl", 16, "asks whether the console is a terminal, which it is not: TCGETS only",
+         _is(1, 0x5401)),
+    Rule("accept", 43, "accepts control sessions on the one listening socket"),
+    Rule("dup2", 33, "places descriptors for a guest process"),
+    Rule("pipe2", 293, "talks to helper threads"),
+    Rule("openat", 257, "opens memory, initramfs, image and directory shares: all the files there "
+         "are in its mount namespace"),
+    Rule("access", 21, "looks for its files"),
+    Rule("newfstatat", 262, "sizes its files"),
+    Rule("fstat", 5, "sizes its files"),
+    Rule("statfs", 137, "checks that its memory lies on tmpfs"),
+    Rule("readlink", 89, "the C library asks for the name of the program; there is no /proc"),
+    Rule("mkdir", 83, "its run-time directory"),
+    Rule("unlink", 87, "its run-time directory"),
+    Rule("rmdir", 84, "its run-time directory"),
+    # Start and end.
+    Rule("getrandom", 318, "seeds the guest's random numbers"),
+    Rule("arch_prctl", 158, "the C library's thread area; the guest's segment bases"),
+    Rule("set_tid_address", 218, "the C library's start-up"),
+    Rule("set_robust_list", 273, "the C library's start-up and threads"),
+    Rule("rseq", 334, "the C library's start-up and threads"),
+    Rule("clone3", 435, "helper threads; refused, so that the C library falls back to clone"),
+    Rule("prlimit64", 302, "reads limits, lowers the stack's"),
+    Rule("personality", 135, "asks for its address space layout", _is(0, 0x40000)),
+    Rule("setsid", 112, "leaves the caller's session"),
+    Rule("uname", 63, "names the machine in its log"),
+    Rule("getpid", 39, "signals itself"),
+    Rule("getppid", 110, "tests ptrace at start-up"),
+    Rule("gettid", 186, "directs its timer"),
+    Rule("sched_yield", 24, "waits for guest processes"),
+    Rule("exit", 60, "ends helper threads and guest processes"),
+    Rule("exit_group", 231, "power-off"),
+)
+
+_DIRECTORIES = (
+    Rule("getdents64", 217, "lists directories of the shares"),
+    Rule("statx", 332, "attributes of files in the shares"),
+    Rule("lstat", 6, "attributes of files in the shares"),
+    Rule("readlinkat", 267, "reads symbolic links in the shares"),
+    Rule("fsync", 74, "fsync on a volume"),
+    Rule("fdatasync", 75, "fdatasync on a volume"),
+    Rule("ftruncate", 77, "truncates files of a volume"),
+    Rule("truncate", 76, "truncates files of a volume"),
+    Rule("rename", 82, "renames files of a volume"),
+    Rule("renameat2", 316, "renames files of a volume"),
+    Rule("link", 86, "links files of a volume"),
+    Rule("symlink", 88, "makes symbolic links on a volume"),
+    Rule("mknodat", 259, "makes fifos and sockets on a volume"),
+    Rule("chmod", 90, "modes of files of a volume"),
+    Rule("fchmod", 91, "modes of files of a volume"),
+    Rule("chown", 92, "owners of files of a volume"),
+    Rule("fchown", 93, "owners of files of a volume"),
+    Rule("lchown", 94, "owners of files of a volume"),
+    Rule("utimes", 235, "times of files of a volume"),
+    Rule("futimesat", 261, "times of files of a volume"),
+    Rule("utimensat", 280, "times of files of a volume"),
+)
+
+REFUSED = frozenset({"clone3"})
+"""Calls answered with ENOSYS instead of an end: their arguments cannot be checked by a filter."""
+
+
+def rules(*, directories: bool) -> tuple[Rule, ...]:
+    """The list for one container; with directory shares it also has the file calls they need."""
+    return _CORE + (_DIRECTORIES if directories else ())

@@ -1,0 +1,1 @@
+"""Platforms: what runs a container kernel. ``um-strict`` is user mode under ptrace."""

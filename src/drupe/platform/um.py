@@ -1,0 +1,97 @@
+"""Platform ``um-strict``: User-Mode Linux in ptrace mode, in the jail.
+
+User and kernel are apart inside the container too: each guest address space is a host process that
+the container kernel traces.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from drupe.jail import enter, plan
+from drupe.jail.spawn import spawn
+from drupe.platform.base import Finding, GuestMount, MachineFiles, MachineSpec
+
+_ROOT_EXTRA_BYTES = 16 << 20
+"""The jail's root beyond the guest's memory: mount points, the run-time directory, checks."""
+
+_BOGOMIPS_LOOPS = 10_000_000
+"""Loops per 10 ms jiffy: skips a calibration that costs up to 50 ms of start-up. Nothing in a
+container kernel waits by counting loops."""
+
+
+class UserModeStrict:
+    """User mode, ptrace."""
+
+    name = "um-strict"
+
+    def probe(self) -> list[Finding]:
+        """Tries a jail."""
+        from drupe.platform.probe import probe_jail
+
+        return probe_jail()
+
+    def start(self, spec: MachineSpec, files: MachineFiles, on_pid: Callable[[int], None]) -> int:
+        """Starts the container kernel as process 1 of a new jail."""
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        program = os.open(spec.kernel, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            handed = [files.control, files.status] + ([] if files.log is None else [files.log])
+            return spawn(
+                _plan(spec),
+                program,
+                _command_line(spec, range(3, 3 + len(handed))),
+                {"TMPDIR": "/"},
+                [null, files.console, files.console, *handed],
+                on_pid,
+            )
+        finally:
+            os.close(null)
+            os.close(program)
+
+    def image_mount(self) -> GuestMount:
+        """The first um block device."""
+        return GuestMount("erofs", "/dev/ubda", "")
+
+    def share_mount(self, index: int) -> GuestMount:
+        """A hostfs mount of a path in the jail's root."""
+        return GuestMount("hostfs", "none", f"/shares/{index}")
+
+    def describe(self, spec: MachineSpec) -> Mapping[str, object]:
+        """The jail's parts."""
+        return enter.describe(_plan(spec))
+
+
+def _plan(spec: MachineSpec) -> plan.JailPlan:
+    uid, gid, all_ids = plan.choose_ids(spec.name, directories=bool(spec.shares))
+    files = [("initramfs", spec.initramfs)]
+    if spec.image is not None:
+        files.append(("image", spec.image))
+    return plan.JailPlan(
+        root_bytes=spec.memory_bytes + _ROOT_EXTRA_BYTES,
+        files=tuple(files),
+        shares=spec.shares,
+        uid=uid,
+        gid=gid,
+        all_ids=all_ids,
+    )
+
+
+def _command_line(spec: MachineSpec, handed: range) -> list[str]:
+    arguments = [
+        "drupe-kernel",
+        f"mem={spec.memory_bytes >> 20}M",
+        "initrd=/initramfs",
+        "rdinit=/init",
+        "uml_dir=/run",
+        f"umid={spec.name[:12]}",
+        "con=null",
+        "con0=null,fd:1",
+        f"lpj={_BOGOMIPS_LOOPS}",
+        "panic=-1",
+        "hostchan.fds=" + ",".join(map(str, handed)),
+    ]
+    if spec.image is not None:
+        arguments.append("ubd0r=/image")
+    return arguments
