@@ -88,6 +88,56 @@ def run_logged(
             raise
 
 
+def pipeline(stages: Sequence[Sequence[str]], *, hint: str | None = None) -> None:
+    """Runs programs that each read what the one before wrote, to the end of all of them.
+
+    What the last one writes to standard output is dropped.
+
+    Raises:
+        HostError: there is no such program.
+        CommandError: one failed; holds the end of its standard error. Where several failed, the
+            last one that was not merely cut off by its neighbour.
+    """
+    import tempfile
+
+    children: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryFile() as complaints:
+        try:
+            for number, argv in enumerate(stages):
+                last = number == len(stages) - 1
+                before = children[-1].stdout if children else subprocess.DEVNULL
+                children.append(
+                    subprocess.Popen(
+                        list(argv),
+                        stdin=before,
+                        stdout=subprocess.DEVNULL if last else subprocess.PIPE,
+                        stderr=complaints,
+                        start_new_session=True,
+                    )
+                )
+                if isinstance(before, int) or before is None:
+                    continue
+                before.close()
+            for child in children:
+                child.wait()
+        except FileNotFoundError as error:
+            for child in children:
+                _end_session(child)
+            name = stages[len(children)][0]
+            raise HostError(f"failed to run '{name}': no such program", hint=hint) from error
+        except BaseException:
+            for child in children:
+                _end_session(child)
+            raise
+        failed = [child for child in children if child.returncode != 0]
+        if failed:
+            blamed = next((c for c in reversed(failed) if c.returncode != -13), failed[-1])
+            complaints.seek(0)
+            stderr = complaints.read()[-_STDERR_TAIL_BYTES:].decode(errors="replace")
+            argv = stages[children.index(blamed)]
+            raise CommandError(argv, blamed.returncode, stderr, hint=hint)
+
+
 def _end_session(child: subprocess.Popen[bytes]) -> None:
     import os
     import signal
