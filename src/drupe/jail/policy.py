@@ -45,9 +45,9 @@ def _is(index: int, *values: int, mask: int = _LOW) -> tuple[tuple[Argument, ...
     return tuple((Argument(index, mask, value),) for value in values)
 
 
-_PTRACE_REQUESTS = (0, 3, 6, 7, 8, 12, 13, 14, 15, 24, 31, 32, 0x4200, 0x4204, 0x4205)
-"""TRACEME PEEKUSER POKEUSER CONT KILL {GET,SET}REGS {GET,SET}FPREGS SYSCALL SYSEMU
-SYSEMU_SINGLESTEP SETOPTIONS {GET,SET}REGSET: no PEEKDATA, no ATTACH, no SEIZE."""
+_PTRACE_REQUESTS = (0, 3, 6, 7, 8, 12, 13, 14, 15, 21, 24, 31, 32, 0x4200, 0x4202, 0x4204, 0x4205)
+"""TRACEME PEEKUSER POKEUSER CONT KILL {GET,SET}REGS {GET,SET}FPREGS OLDSETOPTIONS SYSCALL
+SYSEMU SYSEMU_SINGLESTEP SETOPTIONS GETSIGINFO {GET,SET}REGSET: no PEEKDATA, no ATTACH, no SEIZE."""
 
 _CORE = (
     # Guest processes: a host process each, stopped and resumed by ptrace.
@@ -111,6 +111,7 @@ _CORE = (
          "are in its mount namespace"),
     Rule("access", 21, "looks for its files"),
     Rule("newfstatat", 262, "sizes its files"),
+    Rule("statx", 332, "sizes the image; attributes of files in the shares"),
     Rule("fstat", 5, "sizes its files"),
     Rule("statfs", 137, "checks that its memory lies on tmpfs"),
     Rule("readlink", 89, "the C library asks for the name of the program; there is no /proc"),
@@ -138,7 +139,6 @@ _CORE = (
 
 _DIRECTORIES = (
     Rule("getdents64", 217, "lists directories of the shares"),
-    Rule("statx", 332, "attributes of files in the shares"),
     Rule("lstat", 6, "attributes of files in the shares"),
     Rule("readlinkat", 267, "reads symbolic links in the shares"),
     Rule("fsync", 74, "fsync on a volume"),

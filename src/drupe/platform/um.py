@@ -87,7 +87,7 @@ def _command_line(spec: MachineSpec, handed: range) -> list[str]:
         "uml_dir=/run",
         f"umid={spec.name[:12]}",
         "con=null",
-        "con0=null,fd:1",
+        "con0=fd:0,fd:1",
         f"lpj={_BOGOMIPS_LOOPS}",
         "panic=-1",
         "hostchan.fds=" + ",".join(map(str, handed)),
