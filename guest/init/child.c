@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The child between fork() and execve(). All that may block or fail on what
+ * the container's files hold (its passwd, its directories) happens here, never
+ * in the init itself.
+ */
+#define _GNU_SOURCE
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "exec.h"
+#include "machine.h"
+#include "spec.h"
+#include "user.h"
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER	0x5441
+#endif
+
+static int report_fd;
+
+static _Noreturn void fail(enum drupe_stage stage, int number, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static _Noreturn void fail(enum drupe_stage stage, int number, const char *format, ...)
+{
+	struct child_report report = { .stage = stage, .number = number };
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(report.text, sizeof(report.text), format, args);
+	va_end(args);
+	(void)!write(report_fd, &report, sizeof(report));
+	_exit(127);
+}
+
+static int open_slave(int master)
+{
+	int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to open the terminal: %s",
+		     strerror(errno));
+	return slave;
+}
+
+static void set_stdio(const struct child *child)
+{
+	int in = child->in;
+	int out = child->out;
+	int err = child->err;
+
+	if (child->master >= 0) {
+		in = open_slave(child->master);
+		out = in;
+		err = in;
+	} else if (in < 0) {
+		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (in < 0)
+			fail(DRUPE_STAGE_PROCESS, errno, "failed to open '/dev/null': %s",
+			     strerror(errno));
+	}
+	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to set up stdio: %s", strerror(errno));
+}
+
+/* As the engines do: the user may open its own /dev/stdout. */
+static void own_stdio(const struct child *child, const struct user *user)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fd || child->in >= 0 || child->master >= 0)
+			(void)!fchown(fd, user->uid, (gid_t)-1);
+}
+
+static void find_user(const struct spec *spec, struct user *user)
+{
+	char **groups = texts_vector(&spec->groups, 0);
+	const char *why;
+
+	if (!groups)
+		fail(DRUPE_STAGE_PROCESS, ENOMEM, "out of memory");
+	why = user_find(user, spec->user ? spec->user : "", groups);
+	if (why)
+		fail(DRUPE_STAGE_PROCESS, 0, "%s '%.128s'", why, user->culprit);
+	free(groups);
+}
+
+static void enter_directory(const char *path)
+{
+	char *copy = strdup(path);
+
+	if (!copy)
+		fail(DRUPE_STAGE_PROCESS, ENOMEM, "out of memory");
+	if (chdir(path) == 0)
+		return;
+	for (char *at = copy + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = 0;
+		mkdir(copy, 0755);
+		*at = '/';
+	}
+	mkdir(copy, 0755);
+	free(copy);
+	if (chdir(path) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to enter '%.160s': %s", path,
+		     strerror(errno));
+}
+
+static void set_rlimits(const struct spec *spec)
+{
+	for (int i = 0; i < SPEC_RLIMITS; i++) {
+		struct rlimit limit = {
+			.rlim_cur = spec->rlimits[i].soft,
+			.rlim_max = spec->rlimits[i].hard,
+		};
+
+		if (spec->rlimit_set[i] && setrlimit(i, &limit) < 0)
+			fail(DRUPE_STAGE_PROCESS, errno, "failed to set resource limit %d: %s", i,
+			     strerror(errno));
+	}
+}
+
+static void become(const struct user *user)
+{
+	/* The fake guest of the tests may run without rights. */
+	if (geteuid() != 0)
+		return;
+	if (setgroups(user->count, user->groups) < 0 || setgid(user->gid) < 0 ||
+	    setuid(user->uid) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to become user %u: %s", user->uid,
+		     strerror(errno));
+}
+
+static bool has(char **env, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *env; env++)
+		if (!strncmp(*env, name, length) && (*env)[length] == '=')
+			return true;
+	return false;
+}
+
+static char **environment(const struct child *child, const struct user *user)
+{
+	uint32_t count = child->spec->env.count;
+	char **env = texts_vector(&child->spec->env, 2);
+	char *home = NULL;
+
+	if (!env)
+		fail(DRUPE_STAGE_PROCESS, ENOMEM, "out of memory");
+	if (!has(env, "HOME")) {
+		if (asprintf(&home, "HOME=%s", user->home) < 0)
+			fail(DRUPE_STAGE_PROCESS, ENOMEM, "out of memory");
+		env[count++] = home;
+	}
+	if (child->master >= 0 && !has(env, "TERM"))
+		env[count++] = (char *)"TERM=xterm";
+	return env;
+}
+
+_Noreturn void child_run(const struct child *child)
+{
+	const struct spec *spec = child->spec;
+	char **args = texts_vector(&spec->args, 0);
+	struct user user;
+	char **env;
+	sigset_t none;
+	int error;
+
+	report_fd = child->report;
+	machine_child();
+	if (!args)
+		fail(DRUPE_STAGE_PROCESS, ENOMEM, "out of memory");
+	setsid();
+	set_stdio(child);
+	find_user(spec, &user);
+	own_stdio(child, &user);
+	env = environment(child, &user);
+	umask(022);
+	enter_directory(spec->cwd ? spec->cwd : "/");
+	set_rlimits(spec);
+	become(&user);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	error = exec_search(args, env);
+	fail(DRUPE_STAGE_EXEC, error, "failed to execute '%.160s': %s", args[0], strerror(error));
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The container kernel below the init. No OOM score is set: the kernel never
+ * picks process 1.
+ */
+#define _GNU_SOURCE
+#include "machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boot.h"
+#include "mounts.h"
+
+static int pts = -1;
+
+void machine_init(void)
+{
+	int fd;
+
+	/* Control-Alt-Delete is nobody's here. */
+	reboot(RB_DISABLE_CAD);
+	mkdir("/dev", 0755);
+	mkdir("/proc", 0555);
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount("proc", "/proc", "proc", 0, NULL);
+	/* An initramfs may hold no console: 0 to 2 must not become something else. */
+	do {
+		fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (fd < 0)
+			fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd < 3);
+	if (fd >= 3)
+		close(fd);
+}
+
+static void raise_loopback(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request;
+
+	/* A fitted kernel may lack INET. */
+	if (fd < 0)
+		return;
+	memset(&request, 0, sizeof(request));
+	strcpy(request.ifr_name, "lo");
+	request.ifr_flags = IFF_UP;
+	ioctl(fd, SIOCSIFFLAGS, &request);
+	close(fd);
+}
+
+int machine_boot(const struct boot *boot, char *text, size_t size)
+{
+	int error = mounts_make(boot, &pts, text, size);
+
+	if (error)
+		return error;
+	if (boot->hostname[0] && sethostname(boot->hostname, strlen(boot->hostname)) < 0) {
+		error = errno;
+		snprintf(text, size, "failed to set host name '%s': %s", boot->hostname,
+			 strerror(error));
+		return error;
+	}
+	raise_loopback();
+	return 0;
+}
+
+int machine_ptmx(void)
+{
+	int fd = -1;
+
+	if (pts < 0)
+		return -ENODEV;
+	fd = openat(pts, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+void machine_child(void)
+{
+}
+
+void machine_kill_all(void)
+{
+	kill(-1, SIGKILL);
+}
+
+_Noreturn void machine_power_off(void)
+{
+	/* sync() is what matters; the rest is for a root that notes a clean end. */
+	sync();
+	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+	for (;;) {
+		reboot(RB_POWER_OFF);
+		pause();
+	}
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What lies below the init: a container kernel, or, for tests, the host (the
+ * fake guest of machine_host.c).
+ */
+#ifndef INIT_MACHINE_H
+#define INIT_MACHINE_H
+
+#include <drupe/protocol.h>
+#include <stddef.h>
+
+struct boot;
+
+void machine_init(void);
+/* A host file: a descriptor, or -errno; -ENOENT where the host gave none. */
+int machine_open(enum drupe_host_file file);
+int machine_accept(int control);	/* nonblocking descriptor or -errno */
+/* Mounts and devices. 0, or a positive errno with the reason in @text. */
+int machine_boot(const struct boot *boot, char *text, size_t size);
+int machine_ptmx(void);			/* a new PTY's master or -errno */
+void machine_child(void);		/* in a new child, before all else */
+void machine_kill_all(void);		/* SIGKILL to all but the init */
+_Noreturn void machine_power_off(void);
+
+#endif

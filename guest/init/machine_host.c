@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The fake guest: the init as an ordinary program, for tests of itself and of
+ * the host's side. Inherited descriptors: 3 the listening control socket,
+ * 4 the status file, 5 the log file (may be absent). It mounts nothing,
+ * powers nothing off, and kills only what descends from it.
+ */
+#define _GNU_SOURCE
+#include "machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FIRST_FD	3
+
+void machine_init(void)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (int fd = FIRST_FD; fd <= FIRST_FD + DRUPE_HOST_LOG; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fcntl(FIRST_FD + DRUPE_HOST_CONTROL, F_SETFL, O_NONBLOCK);
+}
+
+int machine_open(enum drupe_host_file file)
+{
+	int fd = FIRST_FD + (int)file;
+
+	return fcntl(fd, F_GETFD) < 0 ? -ENOENT : fd;
+}
+
+int machine_accept(int control)
+{
+	int fd = accept4(control, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int machine_boot(const struct boot *boot, char *text, size_t size)
+{
+	(void)boot;
+	(void)text;
+	(void)size;
+	return 0;
+}
+
+int machine_ptmx(void)
+{
+	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void machine_child(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* Orphans become our children, so that repetition reaches all of them. */
+void machine_kill_all(void)
+{
+	char path[64];
+	FILE *file;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	while (fscanf(file, "%d", &pid) == 1)
+		kill(pid, SIGKILL);
+	fclose(file);
+}
+
+_Noreturn void machine_power_off(void)
+{
+	exit(0);
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The processes that sessions started: their life after the fork. */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "container.h"
+#include "input.h"
+#include "log.h"
+#include "machine.h"
+#include "output.h"
+#include "session.h"
+#include "spawn.h"
+#include "spec.h"
+
+#define HANGUP_MS	2000
+
+static struct process *processes;
+static int count;
+
+static void fail(struct process *process, enum drupe_stage stage, int number, const char *text)
+{
+	struct session *session = process->session;
+
+	process->failed = true;
+	process->session = NULL;
+	if (!session)
+		return;
+	session->process = NULL;
+	session_fail(session, stage, number, text);
+}
+
+static void started(struct process *process)
+{
+	struct drupe_started answer = { .pid = (uint32_t)process->pid };
+
+	process->started = true;
+	if (process->main)
+		container.main_ever = true;
+	if (process->session)
+		session_send(process->session, DRUPE_STARTED, &answer, sizeof(answer));
+	output_begin(process);
+	if (process->reaped)
+		output_drain(process);
+}
+
+/* The child's report: an error, or the silence of a pipe that execve() closed. */
+static void report_ready(struct source *source, uint32_t events)
+{
+	struct process *process = container_of(source, struct process, report);
+	struct child_report report;
+	ssize_t size = read(source->fd, &report, sizeof(report));
+
+	(void)events;
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	source_close(source);
+	if (size == (ssize_t)sizeof(report)) {
+		report.text[sizeof(report.text) - 1] = 0;
+		fail(process, report.stage, report.number, report.text);
+	} else {
+		started(process);
+	}
+}
+
+void process_start(struct session *session, uint32_t flags)
+{
+	struct process *process;
+	const char *text = "failed to start a process";
+	int error;
+
+	if (container.ending || ((flags & DRUPE_START_MAIN) && container.main)) {
+		session_fail(session, DRUPE_STAGE_PROCESS, container.ending ? ESHUTDOWN : EBUSY,
+			     container.ending ? "the container is ending"
+					      : "there is a main process already");
+		return;
+	}
+	process = count < PROCESSES_MAX ? calloc(1, sizeof(*process)) : NULL;
+	if (!process) {
+		session_fail(session, DRUPE_STAGE_PROCESS, EAGAIN, text);
+		return;
+	}
+	process->main = flags & DRUPE_START_MAIN;
+	process->detached = flags & DRUPE_START_DETACHED;
+	process->logged = process->main && (flags & DRUPE_START_LOG);
+	process->takes_stdin = flags & DRUPE_START_STDIN;
+	process->terminal = session->spec->terminal;
+	source_init(&process->report, -1, report_ready);
+	input_init(process);
+	output_init(process);
+	error = spawn(process, session->spec, &text);
+	spec_free(session->spec);
+	session->spec = NULL;
+	if (error) {
+		free(process);
+		session_fail(session, DRUPE_STAGE_PROCESS, error, text);
+		return;
+	}
+	process->session = session;
+	session->process = process;
+	process->next = processes;
+	processes = process;
+	count++;
+	if (process->main)
+		container.main = process;
+	source_watch(&process->report, EPOLLIN);
+}
+
+int process_signal(struct process *process, int signal)
+{
+	if (process->reaped || process->failed)
+		return ESRCH;
+	return kill(process->pid, signal) < 0 ? errno : 0;
+}
+
+void process_window(struct process *process, const struct drupe_window *window)
+{
+	struct winsize size = { .ws_row = window->rows, .ws_col = window->columns };
+
+	if (process->terminal && process->out[0].source.fd >= 0)
+		ioctl(process->out[0].source.fd, TIOCSWINSZ, &size);
+}
+
+/*
+ * The leader may be gone and reaped: its number still names the group while
+ * the group has members, and is not given out again within seconds if not.
+ */
+static void hangup_over(struct timer *timer)
+{
+	struct process *process = container_of(timer, struct process, hangup);
+
+	kill(-process->pid, SIGKILL);
+	if (!process->reaped)
+		kill(process->pid, SIGKILL);
+}
+
+void process_lost(struct process *process)
+{
+	struct session *session = process->session;
+
+	process->session = NULL;
+	if (session)
+		session->process = NULL;
+	if (!process->detached && !process->failed && !process->reaped) {
+		input_close(process);
+		/* Before execve() it holds all signals back but SIGKILL. */
+		kill(-process->pid, process->started ? SIGHUP : SIGKILL);
+		kill(-process->pid, SIGCONT);
+		if (!process->started)
+			kill(process->pid, SIGKILL);
+		timer_start(&process->hangup, clock_ms() + HANGUP_MS, hangup_over);
+	}
+	process_resume(process);
+}
+
+void process_resume(struct process *process)
+{
+	output_resume(process);
+}
+
+static void reaped(struct process *process, int status)
+{
+	process->reaped = true;
+	process->status = status;
+	container_progress();
+	input_close(process);
+	/* Its report is complete now: an error, or the end of the pipe. */
+	if (process->report.fd >= 0)
+		report_ready(&process->report, EPOLLIN);
+	else if (process->started)
+		output_drain(process);
+	if (process->main && process->started)
+		container_end();
+}
+
+void process_reap(void)
+{
+	struct process *process;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (process = processes; process; process = process->next)
+			if (process->pid == pid && !process->reaped)
+				break;
+		if (process)
+			reaped(process, status);
+		if (container.ending)
+			machine_kill_all();
+	}
+}
+
+static void finish(struct process *process)
+{
+	struct drupe_exited exited = { 0 };
+	struct session *session = process->session;
+
+	if (process->logged && process->started)
+		log_finish();
+	if (process->main && process->started)
+		container_exited(process->status);
+	if (!session || !process->started)
+		return;
+	if (WIFSIGNALED(process->status))
+		exited.signal = (uint32_t)WTERMSIG(process->status);
+	else
+		exited.code = (uint32_t)WEXITSTATUS(process->status);
+	session->process = NULL;
+	session_finish(session, DRUPE_EXITED, &exited, sizeof(exited));
+}
+
+static bool over(const struct process *process)
+{
+	if (!process->reaped || (process->hangup.armed && !container.ending))
+		return false;
+	return process->failed || (process->started && !output_open(process));
+}
+
+bool process_sweep(void)
+{
+	struct process **link = &processes;
+
+	while (*link) {
+		struct process *process = *link;
+
+		if (!over(process)) {
+			link = &process->next;
+			continue;
+		}
+		finish(process);
+		*link = process->next;
+		if (container.main == process)
+			container.main = NULL;
+		timer_stop(&process->hangup);
+		input_close(process);
+		output_close(process);
+		source_close(&process->report);
+		free(process);
+		count--;
+	}
+	return processes;
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What each frame means in each state of a session. */
+#define _GNU_SOURCE
+#include "request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "boot.h"
+#include "container.h"
+#include "frame.h"
+#include "input.h"
+#include "machine.h"
+#include "process.h"
+#include "session.h"
+#include "spec.h"
+
+static const char out_of_order[] = "frame out of order";
+
+static const char *take_hello(struct session *session, const uint8_t *payload)
+{
+	struct drupe_hello hello;
+
+	memcpy(&hello, payload, sizeof(hello));
+	if (hello.magic != DRUPE_MAGIC)
+		return "wrong magic";
+	if (hello.version != DRUPE_VERSION || hello.zero)
+		return "unknown protocol version";
+	session->state = SESSION_IDLE;
+	return NULL;
+}
+
+static const char *take_boot(struct session *session, uint16_t type, const uint8_t *payload,
+			     size_t size)
+{
+	char text[512];
+	int error;
+
+	if (!session->first || container.booted ||
+	    (session->state != SESSION_IDLE && session->state != SESSION_BOOT))
+		return out_of_order;
+	if (type != DRUPE_BOOT) {
+		session->state = SESSION_BOOT;
+		return boot_add(&container.boot, type, payload, size);
+	}
+	error = machine_boot(&container.boot, text, sizeof(text));
+	boot_clear(&container.boot);
+	if (error) {
+		session_fail(session, DRUPE_STAGE_BOOT, error, text);
+		return NULL;
+	}
+	container.booted = true;
+	container_status("running\n");
+	session->state = SESSION_IDLE;
+	session_send(session, DRUPE_READY, NULL, 0);
+	return NULL;
+}
+
+static const char *take_spec(struct session *session, uint16_t type, const uint8_t *payload,
+			     size_t size)
+{
+	if (!container.booted ||
+	    (session->state != SESSION_IDLE && session->state != SESSION_SPEC))
+		return out_of_order;
+	session->state = SESSION_SPEC;
+	if (!session->spec)
+		session->spec = spec_new();
+	if (!session->spec)
+		return "out of memory";
+	return spec_add(session->spec, type, payload, size);
+}
+
+static const char *take_start(struct session *session, const uint8_t *payload)
+{
+	struct drupe_start start;
+	const char *why;
+
+	if (session->state != SESSION_SPEC)
+		return out_of_order;
+	memcpy(&start, payload, sizeof(start));
+	if (start.flags & ~DRUPE_START_KNOWN)
+		return "unknown start flag";
+	why = spec_check(session->spec);
+	if (why)
+		return why;
+	session->state = SESSION_PROCESS;
+	process_start(session, start.flags);
+	return NULL;
+}
+
+static const char *take_stdin(struct session *session, uint16_t type, const uint8_t *payload,
+			      size_t size)
+{
+	struct process *process = session->process;
+
+	if (!process->takes_stdin)
+		return "STDIN to a process without it";
+	if (session->stdin_eof)
+		return "STDIN after its end";
+	if (type == DRUPE_STDIN_EOF) {
+		session->stdin_eof = true;
+		input_end(process);
+		return NULL;
+	}
+	if (size > session->credit)
+		return "more STDIN than credit";
+	session->credit -= (uint32_t)size;
+	input_take(process, payload, size);
+	return NULL;
+}
+
+static const char *take_signal(struct session *session, uint16_t type, const uint8_t *payload)
+{
+	struct drupe_signal signal;
+	int error;
+
+	memcpy(&signal, payload, sizeof(signal));
+	if (signal.number < 1 || signal.number > 64)
+		return "no such signal";
+	if (type == DRUPE_SIGNAL) {
+		process_signal(session->process, (int)signal.number);
+		return NULL;
+	}
+	error = container.main ? process_signal(container.main, (int)signal.number) : ESRCH;
+	if (error)
+		session_fail(session, DRUPE_STAGE_REQUEST, error, "no main process to signal");
+	else
+		session_send(session, DRUPE_DONE, NULL, 0);
+	return NULL;
+}
+
+static const char *take_stop(struct session *session, const uint8_t *payload)
+{
+	struct drupe_stop stop;
+
+	memcpy(&stop, payload, sizeof(stop));
+	if (stop.signal < 1 || stop.signal > 64)
+		return "no such signal";
+	session->state = SESSION_STOP;
+	container_stop((int)stop.signal, stop.grace_ms);
+	return NULL;
+}
+
+static const char *take_running(struct session *session, uint16_t type, const uint8_t *payload,
+				size_t size)
+{
+	struct drupe_window window;
+
+	if (session->state != SESSION_PROCESS || !session->process)
+		return out_of_order;
+	switch (type) {
+	case DRUPE_STDIN:
+	case DRUPE_STDIN_EOF:
+		return take_stdin(session, type, payload, size);
+	case DRUPE_SIGNAL:
+		return take_signal(session, type, payload);
+	case DRUPE_WINDOW:
+		memcpy(&window, payload, sizeof(window));
+		process_window(session->process, &window);
+		return NULL;
+	default:
+		session->process->detached = true;
+		return NULL;
+	}
+}
+
+const char *request_take(struct session *session, uint16_t type, const uint8_t *payload,
+			 size_t size)
+{
+	if (session->state == SESSION_HELLO)
+		return type == DRUPE_HELLO ? take_hello(session, payload) : "no HELLO";
+	switch (type) {
+	case DRUPE_HOSTNAME:
+	case DRUPE_MOUNT:
+	case DRUPE_BOOT:
+		return take_boot(session, type, payload, size);
+	case DRUPE_ARG:
+	case DRUPE_ENV:
+	case DRUPE_CWD:
+	case DRUPE_USER:
+	case DRUPE_GROUP:
+	case DRUPE_RLIMIT:
+	case DRUPE_TERMINAL:
+		return take_spec(session, type, payload, size);
+	case DRUPE_START:
+		return take_start(session, payload);
+	case DRUPE_STDIN:
+	case DRUPE_STDIN_EOF:
+	case DRUPE_SIGNAL:
+	case DRUPE_WINDOW:
+	case DRUPE_DETACH:
+		return take_running(session, type, payload, size);
+	case DRUPE_KILL:
+		return session->state == SESSION_IDLE ? take_signal(session, type, payload)
+						      : out_of_order;
+	case DRUPE_STOP:
+		return session->state == SESSION_IDLE || session->state == SESSION_STOP
+			? take_stop(session, payload) : out_of_order;
+	default:
+		return out_of_order;
+	}
+}
