@@ -23,14 +23,14 @@ _NO_CODE = (
     "sound",
 )
 _NO_ARCH = (
-    "alpha arc arm arm64 csky hexagon loongarch m68k microblaze mips nios2 openrisc parisc "
-    "powerpc riscv s390 sh sparc xtensa"
-).split()
+    "alpha", "arc", "arm", "arm64", "csky", "hexagon", "loongarch", "m68k", "microblaze", "mips",
+    "nios2", "openrisc", "parisc", "powerpc", "riscv", "s390", "sh", "sparc", "xtensa",
+)  # fmt: skip
 _NOTHING = ("Documentation/*/*", "tools/perf/*", "tools/testing/*")
 
 
 def excludes(top: str) -> list[str]:
-    """tar's options that leave the bulk out; ``top`` is the archive's first directory."""
+    """Options of tar that leave the bulk out; ``top`` is the archive's first directory."""
     patterns = [f"{directory}/*.[ch]" for directory in _NO_CODE]
     patterns += [
         f"arch/{arch}/{kind}"

@@ -15,7 +15,8 @@ from drupe.kbuild import toolchain
 from drupe.kbuild.progress import Progress, Reporter
 
 _COMPILED = re.compile(r"\s+(?:CC|AS|USER_CC)\s+(?:\[M\]\s+)?(\S+\.o)\s*")
-_FAILED = re.compile(r"error:|Error \d|undefined reference|fatal:|\*\*\*")
+FAILED = re.compile(r"error:|Error \d|undefined reference|fatal:|\*\*\*")
+"""A line of a build's log that tells why it failed."""
 _TAIL_LINES = 12
 
 
@@ -103,7 +104,7 @@ class Make:
         def on_line(line: str) -> None:
             nonlocal done
             tail.append(line)
-            if _FAILED.search(line) and len(failures) < _TAIL_LINES:
+            if FAILED.search(line) and len(failures) < _TAIL_LINES:
                 failures.append(line)
             if compiled := _COMPILED.fullmatch(line):
                 done += 1

@@ -23,7 +23,7 @@ def snapshot(source: Path) -> dict[str, tuple[int, int]]:
     for directory, names, files in os.walk(source):
         names[:] = sorted(set(names) - _SKIP)
         base = os.path.relpath(directory, source)
-        links = [name for name in names if os.path.islink(f"{directory}/{name}")]
+        links = [name for name in names if Path(directory, name).is_symlink()]
         for name in files + links:
             if name in _SKIP or name.endswith(_SUFFIXES):
                 continue

@@ -11,8 +11,8 @@ from drupe.errors import HostError
 
 _PACKAGES = "install gcc make flex bison bc xz-utils patch cpio musl-tools (tools/setup.sh does)"
 # What would change a build behind its key's back.
-_DROPPED = ("MAKE", "KBUILD", "KCONFIG", "KCFLAGS", "KCPPFLAGS", "ARCH", "SUBARCH", "SRCARCH")
-_DROPPED += ("CROSS_COMPILE", "CC", "HOSTCC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "LLVM", "O", "V")
+_DROPPED = {"ARCH", "SUBARCH", "SRCARCH", "CROSS_COMPILE", "LLVM", "O", "V"}
+_DROPPED |= {"CC", "HOSTCC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "KCFLAGS", "KCPPFLAGS"}
 
 
 def compiler() -> str:

@@ -13,7 +13,7 @@ from drupe.errors import KernelConfigError, NotFoundError
 # modules.
 _LINE = re.compile(
     r"""CONFIG_(?P<name>[A-Za-z0-9_]+)
-        =(?P<value>y|n|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?:[^"\\]|\\["\\])*")
+        =(?P<value>y|n|0[xX][0-9a-fA-F]+|-?[0-9]+|"(?:[^"\\]|\\["\\])*")
         (?P<rest>.*)""",
     re.VERBOSE,
 )

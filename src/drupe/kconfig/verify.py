@@ -99,9 +99,7 @@ def _explain(option: Option, config: Mapping[str, str], kconfig: KconfigTree) ->
     return f"{head} became {found}: a choice, or a default at {with_prompt[0].origin}"
 
 
-def _least(
-    definitions: list[Definition], measure: Callable[[Definition], list[str]]
-) -> list[str]:
+def _least(definitions: list[Definition], measure: Callable[[Definition], list[str]]) -> list[str]:
     """The shortest list of unmet symbols among several definitions: the nearest way out."""
     return min((measure(definition) for definition in definitions), key=len)
 

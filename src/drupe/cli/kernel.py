@@ -1,0 +1,158 @@
+"""``drupe kernel``: lists, builds, shows and removes container kernels."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from drupe.kbuild.kernels import Kernel
+    from drupe.kbuild.progress import Progress
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the verb to drupe's own parser; returns what it added."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "kernel", help="list, build, show and remove container kernels"
+    )
+    verbs = parser.add_subparsers(dest="kernel_verb", required=True, metavar="VERB")
+
+    ls = verbs.add_parser("ls", help="list kernels")
+    ls.add_argument("--format", choices=("table", "json"), default="table")
+    ls.add_argument("-q", "--quiet", action="store_true", help="print ids only")
+
+    build = verbs.add_parser("build", help="build a kernel and the guest's init")
+    build.add_argument("--profile", default="general", help="what to build (default: general)")
+    build.add_argument(
+        "--source",
+        metavar="WHERE",
+        help="a kernel source: a directory, a tarball, an https URL (default: Debian's package)",
+    )
+    build.add_argument("--sha256", metavar="HASH", help="of the tarball; required with a URL")
+    build.add_argument("--jobs", "-j", type=_count, default=0, help="default: one per processor")
+    build.add_argument("--verbose", action="store_true", help="name every object compiled")
+
+    show = verbs.add_parser("show", help="show one kernel")
+    show.add_argument("name", help="a profile, the beginning of an id, or a path")
+    show.add_argument("--config", action="store_true", help="print its configuration instead")
+
+    rm = verbs.add_parser("rm", help="remove kernels")
+    rm.add_argument("names", nargs="+", metavar="name", help="a profile or the beginning of an id")
+    return parser
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    verbs = {"ls": _ls, "build": _build, "show": _show, "rm": _rm}
+    return verbs[args.kernel_verb](args)
+
+
+def _ls(args: argparse.Namespace) -> int:
+    from drupe.kbuild.kernels import list_kernels
+
+    kernels = list_kernels()
+    if args.quiet:
+        for kernel in kernels:
+            print(kernel.id)
+    elif args.format == "json":
+        print(json.dumps([kernel.describe() for kernel in kernels], indent=1))
+    else:
+        rows = [("ID", "PROFILE", "PLATFORM", "VERSION", "SIZE", "BUILT")]
+        rows += [_row(kernel) for kernel in kernels]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        for row in rows:
+            print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def _row(kernel: Kernel) -> tuple[str, str, str, str, str, str]:
+    import time
+
+    built = time.strftime("%Y-%m-%d %H:%M", time.localtime(kernel.built_at))
+    size = f"{kernel.size_bytes / 1e6:.1f} MB"
+    return kernel.id, kernel.profile, kernel.platform, kernel.version, size, built
+
+
+def _build(args: argparse.Namespace) -> int:
+    from drupe.kbuild.build import build, request_named
+    from drupe.kbuild.initramfs import build_initramfs
+
+    request = request_named(args.profile, source=args.source, sha256=args.sha256, jobs=args.jobs)
+    with _Display(verbose=args.verbose) as display:
+        kernel = build(request, display.report)
+        build_initramfs(display.report)
+    print(kernel.id)
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from drupe.errors import NotFoundError
+    from drupe.kbuild.kernels import find_kernel
+
+    kernel = find_kernel(args.name)
+    if not args.config:
+        print(json.dumps(kernel.describe(), indent=1))
+        return 0
+    if kernel.config is None:
+        raise NotFoundError(f"failed to show the configuration of '{args.name}': it is not kept")
+    print(kernel.config.read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _rm(args: argparse.Namespace) -> int:
+    from drupe.kbuild.kernels import remove_kernel
+
+    for name in args.names:
+        print(remove_kernel(name).id)
+    return 0
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+class _Display:
+    """Progress on standard error: one updating line on a terminal, a line a step elsewhere."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        self._updating = sys.stderr.isatty() and not verbose
+        self._verbose = verbose
+        self._step = ""
+        self._open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open:
+            print(file=sys.stderr)
+
+    def report(self, progress: Progress) -> None:
+        """Shows one report."""
+        begins = progress.step != self._step
+        self._step = progress.step
+        if self._updating:
+            import shutil
+
+            if begins and self._open:
+                print(file=sys.stderr)
+            text = _text(progress)[: shutil.get_terminal_size().columns - 1]
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+            self._open = True
+        elif begins or self._verbose:
+            print(_text(progress), file=sys.stderr, flush=True)
+
+
+def _text(progress: Progress) -> str:
+    count = ""
+    if progress.in_bytes:
+        count = f"{progress.done / 1e6:.0f}"
+        count += f"/{progress.total / 1e6:.0f} MB" if progress.total else " MB"
+    elif progress.total:
+        count = f"{progress.done}/{progress.total}"
+    return "  ".join(part for part in (progress.step, count, progress.detail) if part)

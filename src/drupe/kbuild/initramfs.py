@@ -1,0 +1,144 @@
+"""The guest's init, compiled and packed into an initramfs; or found ready.
+
+A guest is a directory ``guests/<id>/`` with ``initramfs.cpio`` and ``guest.json``;
+``guests/current`` is a link to the one that runs use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from drupe import process
+from drupe.errors import HostError, KernelBuildError, NotFoundError
+from drupe.kbuild import assets, cpio, toolchain
+from drupe.kbuild.make import FAILED
+from drupe.kbuild.progress import Progress, Reporter, silent
+from drupe.store import atomic, paths
+from drupe.store.lock import locked
+
+RECIPE = 1
+"""Counts up when this code packs something else from the same inputs."""
+
+_SUFFIXES = {".c", ".h", ".S", ".lds", ".mk", ""}
+_DIRECTORIES = ("dev", "proc", "sys", "newroot", "lower", "layer")
+
+
+def find_initramfs() -> Path:
+    """The initramfs that runs use: this user's, else the system's.
+
+    Raises:
+        NotFoundError: none has been built.
+    """
+    for base in paths.data_dirs():
+        found = base / "guests" / "current" / "initramfs.cpio"
+        if found.is_file():
+            return found.resolve()
+    raise NotFoundError(
+        "failed to find 'initramfs.cpio': the guest's init has not been built",
+        hint="build it: drupe kernel build",
+    )
+
+
+def build_initramfs(report: Reporter = silent) -> Path:
+    """Builds the initramfs, or finds it ready, and makes it the one that runs use.
+
+    Raises:
+        NotFoundError: the guest's source is missing.
+        HostError: a tool is missing, or the disk is full.
+        KernelBuildError: the compiler refused.
+    """
+    source = assets.guest_dir()
+    compiler, version = toolchain.guest_compiler()
+    key = guest_key(source, version)
+    for base in paths.data_dirs():
+        ready = base / "guests" / key[:16]
+        if (ready / "guest.json").is_file() and (ready / "initramfs.cpio").is_file():
+            break
+    else:
+        with locked(paths.private_dir(paths.cache_home()) / ".guest.lock"):
+            report(Progress("build guest", compiler))
+            init = _compile(source, key, compiler)
+            ready = _install(key, version, init.read_bytes())
+            shutil.rmtree(init.parent, ignore_errors=True)
+    _select(ready)
+    return ready / "initramfs.cpio"
+
+
+def guest_key(source: Path, compiler: str) -> str:
+    """The key of a guest: the hash of its source, its compiler and how it is packed."""
+    digest = hashlib.sha256(f"{RECIPE}\0{compiler}\0".encode())
+    for path in sorted(source.rglob("*")):
+        if path.suffix in _SUFFIXES and path.is_file():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(source)}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def pack(init: bytes) -> bytes:
+    """The initramfs around an init: what it needs before it has mounted anything."""
+    return cpio.archive(
+        [
+            *(cpio.directory(name) for name in _DIRECTORIES),
+            cpio.character_device("dev/console", 5, 1),
+            cpio.program("init", init),
+        ]
+    )
+
+
+def _compile(source: Path, key: str, compiler: str) -> Path:
+    output = paths.private_dir(paths.cache_home() / "guest" / key[:16])
+    log = output / "drupe.log"
+    log.write_bytes(b"")
+    tail: list[str] = []
+    jobs = len(os.sched_getaffinity(0))
+    status = process.run_logged(
+        ["make", f"-j{jobs}", "-C", str(source), f"O={output}", f"CC={compiler}"],
+        log,
+        env=toolchain.environment(source),
+        on_line=tail.append,
+    )
+    init = output / "init"
+    if status != 0 or not init.is_file():
+        cause = f"make ended with status {status}" if status else "make left no init"
+        lines = [line for line in tail if FAILED.search(line)][:12] or tail[-12:]
+        raise KernelBuildError(
+            f"failed to compile '{source}': {cause}:\n" + "\n".join(lines),
+            log=str(log),
+            hint=f"the whole log: {log}",
+        )
+    return init
+
+
+def _install(key: str, compiler: str, init: bytes) -> Path:
+    home = paths.private_dir(paths.data_home() / "guests")
+    final, temporary = home / key[:16], home / f".{key[:16]}.{os.getpid()}"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        atomic.write_bytes(temporary / "initramfs.cpio", pack(init), mode=0o644)
+        atomic.write_json(temporary / "guest.json", {"key": key, "compiler": compiler})
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+    except OSError as error:
+        raise HostError(f"failed to install '{final}': {error.strerror}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def _select(ready: Path) -> None:
+    home = paths.private_dir(paths.data_home() / "guests")
+    link, temporary = home / "current", home / f".current.{os.getpid()}"
+    target = Path(os.path.relpath(ready, home))
+    try:
+        if link.is_symlink() and link.readlink() == target:
+            return
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        temporary.replace(link)
+    except OSError as error:
+        raise HostError(f"failed to link '{link}': {error.strerror}") from error
