@@ -1,0 +1,44 @@
+# What there is to do in a checkout. Everything sets itself up; a second time costs nothing.
+
+VENV	:= .venv
+DRUPE	:= $(VENV)/bin/drupe
+PYTHON	:= $(VENV)/bin/python
+CODE	:= $(wildcard src tests bench tools)
+SCRIPTS	:= .ci/run $(shell find tools tests bench -name '*.sh' 2>/dev/null)
+
+.PHONY: help run test lint setup kernel clean
+help:
+	@echo 'make run         set up, build a kernel, run hello in a container'
+	@echo 'make test        the tests'
+	@echo 'make lint        ruff, mypy, shellcheck, checkpatch'
+	@echo 'make bench-NAME  one benchmark: $(patsubst bench/%.py,%,$(wildcard bench/[a-z]*.py))'
+	@echo 'make setup       only what the others depend on'
+	@echo 'make clean       remove the virtual environment and what tests left'
+
+run: setup
+	@$(DRUPE) run --rm busybox sh -c 'echo "hello from $$(uname -sr)"'
+
+test: setup
+	$(PYTHON) -m pytest
+
+lint: setup
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy $(wildcard src tests bench)
+	shellcheck $(SCRIPTS)
+	tools/checkpatch.sh
+
+bench-%: setup
+	$(PYTHON) bench/$*.py
+
+setup: kernel
+
+# Costs a few hashes where the kernel is there already.
+kernel: $(VENV)/.ready
+	@$(DRUPE) kernel build >/dev/null
+
+$(VENV)/.ready: tools/setup.sh pyproject.toml
+	tools/setup.sh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs the kernel's own checkpatch over the overlay and the guest. It comes with the kernel source,
+# which is fetched into the cache where it is not there yet.
+set -eu
+cd "$(dirname "$0")/.."
+
+tree=$(.venv/bin/python - <<'PYTHON'
+from drupe.kbuild import assets, source
+from drupe.kbuild.progress import silent
+from drupe.kbuild.versions import read_versions
+
+versions = read_versions(assets.kernel_dir() / "versions.toml")
+print(source.obtain(None, None, versions, silent).tree)
+PYTHON
+)
+
+# FILE_PATH_CHANGES: MAINTAINERS is not ours. MISSING_SIGN_OFF, NO_AUTHOR_SIGN_OFF: that is for
+# upstream. SPLIT_STRING: messages are wrapped at 100 columns. VOLATILE: memory shared with the host.
+# CONFIG_DESCRIPTION: short options need no four lines of help.
+common=(
+	--root="$tree" --terse --no-summary --show-types --max-line-length=100 --color=never
+	--ignore "FILE_PATH_CHANGES,MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,SPLIT_STRING,VOLATILE"
+	--ignore CONFIG_DESCRIPTION
+)
+
+mapfile -t files < <(find kernel/files guest -name '*.[ch]' | sort)
+mapfile -t patches < <(find kernel/patches -name '*.patch' | sort)
+status=0
+for file in "${files[@]}"; do
+	perl "$tree/scripts/checkpatch.pl" "${common[@]}" --file "$file" || status=1
+done
+for patch in "${patches[@]}"; do
+	perl "$tree/scripts/checkpatch.pl" "${common[@]}" "$patch" || status=1
+done
+exit "$status"
