@@ -28,28 +28,25 @@ static int count;
 
 static void flush(struct session *session)
 {
-	size_t size = session->out_tail - session->out_head;
-	ssize_t sent = 0;
+	/* A transport may take less than it has room for: on until it says so. */
+	while (!session->dead && session->out_head < session->out_tail) {
+		ssize_t sent = write(session->source.fd, session->out + session->out_head,
+				     session->out_tail - session->out_head);
 
-	if (session->dead)
-		return;
-	if (size)
-		sent = write(session->source.fd, session->out + session->out_head, size);
-	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-		session->dead = true;
-		return;
+		if (sent > 0) {
+			session->out_head += (size_t)sent;
+			container_progress();
+		} else if (sent < 0 && errno == EAGAIN) {
+			source_watch(&session->source, EPOLLIN | EPOLLOUT);
+			return;
+		} else if (sent == 0 || errno != EINTR) {
+			session->dead = true;
+			return;
+		}
 	}
-	if (sent > 0) {
-		session->out_head += (size_t)sent;
-		container_progress();
-	}
-	if (session->out_head == session->out_tail) {
-		session->out_head = 0;
-		session->out_tail = 0;
-		source_watch(&session->source, EPOLLIN);
-	} else {
-		source_watch(&session->source, EPOLLIN | EPOLLOUT);
-	}
+	session->out_head = 0;
+	session->out_tail = 0;
+	source_watch(&session->source, EPOLLIN);
 }
 
 static void compact(struct session *session)

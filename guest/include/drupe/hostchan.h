@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The guest's view of the host channel device, /dev/hostchan: host files that
- * the container kernel was started with (hostchan=FD,FD,... on its command
- * line) as guest file descriptors. Mirrors the container kernel's
+ * the container kernel was started with (hostchan.fds=FD,FD,... on its
+ * command line) as guest file descriptors. Mirrors the container kernel's
  * include/uapi/linux/hostchan.h.
  *
  * HOSTCHAN_OPEN takes an index into that list and returns a new descriptor.
