@@ -110,6 +110,7 @@ static void look_for_stall(struct timer *timer)
 	if (clock_ms() - progress_ms >= limit) {
 		if (container.main && container.main->reaped)
 			container_exited(container.main->status);
+		session_finish_stops();
 		machine_power_off();
 	}
 	timer_start(timer, clock_ms() + TICK_MS, look_for_stall);

@@ -9,7 +9,8 @@
 
 #include "loop.h"
 
-#define PROCESSES_MAX	1024
+/* Three descriptors each: with all sessions, fewer than the usual limit of 1024. */
+#define PROCESSES_MAX	256
 
 struct session;
 

@@ -858,6 +858,19 @@ def test_second_stop_shortens_the_grace(guest: Guest) -> None:
     assert guest.ended() == 0
 
 
+def test_stop_passes_a_host_that_does_not_read(guest: Guest) -> None:
+    first = guest.boot()
+    first.start("yes", flags=START_MAIN)
+    time.sleep(0.3)
+    session = guest.session()
+    session.send(frame(STOP, struct.pack("<II", signal.SIGTERM, 100)))
+    begin = time.monotonic()
+    session.expect(DONE)
+    assert time.monotonic() - begin < 15
+    assert guest.ended() == 0
+    assert exited(guest) == (0, signal.SIGTERM)
+
+
 def test_stop_without_main(guest: Guest) -> None:
     first = guest.boot()
     session = guest.session()
