@@ -7,6 +7,7 @@ in its output directory; one that is in the store already costs a few hashes and
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -28,7 +29,7 @@ from drupe.store import atomic, paths
 RECIPE = 1
 """Counts up when this code builds something else from the same inputs."""
 
-_OBJECTS_USUAL = 1100
+_OBJECTS_USUAL = 950
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,8 @@ def _install(kernel: Kernel, image: Path, config: Path, strip: bool) -> Kernel:
             shutil.copy2(image, temporary / "linux")
         shutil.copyfile(config, temporary / "config")
         done = replace(kernel, size_bytes=(temporary / "linux").stat().st_size)
-        atomic.write_json(temporary / "kernel.json", done.describe())
+        facts = json.dumps(done.describe(), indent=1).encode() + b"\n"
+        atomic.write_bytes(temporary / "kernel.json", facts, mode=0o644)
         if final.exists():  # a broken one: _ready would have found it otherwise
             final.rename(home / f".trash.{kernel.id}.{os.getpid()}")
         temporary.rename(final)
