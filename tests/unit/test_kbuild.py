@@ -121,8 +121,8 @@ def test_a_removed_kernel_is_gone_with_its_name(data: Path) -> None:
 
 def run(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    cli.add_parser(parser.add_subparsers(dest="verb"))
-    return cli.main(parser.parse_args(["kernel", *words]))
+    cli.add_arguments(parser)
+    return cli.main(parser.parse_args(words))
 
 
 def test_the_command_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from drupe.kbuild.kernels import Kernel
     from drupe.kbuild.progress import Progress
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Adds the verb to drupe's own parser; returns what it added."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "kernel", help="list, build, show and remove container kernels"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
     verbs = parser.add_subparsers(dest="kernel_verb", required=True, metavar="VERB")
 
     ls = verbs.add_parser("ls", help="list kernels")
@@ -40,7 +37,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
     rm = verbs.add_parser("rm", help="remove kernels")
     rm.add_argument("names", nargs="+", metavar="name", help="a profile or the beginning of an id")
-    return parser
 
 
 def main(args: argparse.Namespace) -> int:
