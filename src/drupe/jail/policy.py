@@ -102,8 +102,8 @@ _CORE = (
     Rule("fcntl", 72, "makes descriptors asynchronous: F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL "
          "F_SETLK F_SETOWN F_SETSIG F_ADD_SEALS",
          _is(1, 0, 1, 2, 3, 4, 6, 8, 10, 1030, 1033)),
-    Rule("ioctl", 16, "asks whether the console is a terminal, which it is not: TCGETS only",
-         _is(1, 0x5401)),
+    Rule("ioctl", 16, "asks whether the console is a terminal, which it is not: TCGETS and "
+         "TIOCGWINSZ only", _is(1, 0x5401, 0x5413)),
     Rule("accept", 43, "accepts control sessions on the one listening socket"),
     Rule("dup2", 33, "places descriptors for a guest process"),
     Rule("pipe2", 293, "talks to helper threads"),
@@ -118,6 +118,7 @@ _CORE = (
     Rule("mkdir", 83, "its run-time directory"),
     Rule("unlink", 87, "its run-time directory"),
     Rule("rmdir", 84, "its run-time directory"),
+    Rule("getdents64", 217, "empties its run-time directory; lists directories of the shares"),
     # Start and end.
     Rule("getrandom", 318, "seeds the guest's random numbers"),
     Rule("arch_prctl", 158, "the C library's thread area; the guest's segment bases"),
@@ -138,7 +139,6 @@ _CORE = (
 )
 
 _DIRECTORIES = (
-    Rule("getdents64", 217, "lists directories of the shares"),
     Rule("lstat", 6, "attributes of files in the shares"),
     Rule("readlinkat", 267, "reads symbolic links in the shares"),
     Rule("fsync", 74, "fsync on a volume"),

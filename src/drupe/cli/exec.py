@@ -1,0 +1,54 @@
+"""``drupe exec``: another program in a running container."""
+
+from __future__ import annotations
+
+import argparse
+
+from drupe.cli import terminal
+from drupe.cli.environment import add_environment, environment
+from drupe.cli.output import open_store
+from drupe.cli.stream import DETACH_KEYS, attach, detach_bytes
+from drupe.container import lifecycle
+from drupe.guest.spec import Process
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    add = parser.add_argument
+    parser.usage = "drupe exec [OPTION ...] CONTAINER COMMAND [ARGUMENT ...]"
+    add("-d", "--detach", action="store_true", help="leave it running")
+    add("-i", "--interactive", action="store_true", help="pass standard input on")
+    add("-t", "--tty", action="store_true", help="give it a terminal")
+    add_environment(parser)
+    add("-w", "--workdir", metavar="DIR", help="its directory (default: the container's)")
+    add("-u", "--user", metavar="USER[:GROUP]", help="names or numbers (default: the container's)")
+    add("--detach-keys", default=DETACH_KEYS, metavar="KEYS", help="what to type to leave it "
+        f"running (default: {DETACH_KEYS})")
+    add("container", help="name or id")
+    add("command", help="the program")
+    add("arguments", nargs=argparse.REMAINDER, help="its arguments")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    if args.tty and not args.detach:
+        terminal.require("-t")
+    detach_bytes(args.detach_keys)
+    record = open_store().find(args.container)
+    spec = record.spec
+    process = Process(
+        args=(args.command, *args.arguments),
+        env={**spec.env, **environment(args)},
+        cwd=args.workdir or spec.cwd,
+        user=spec.user if args.user is None else args.user,
+        groups=spec.groups,
+        terminal=terminal.size() if args.tty else None,
+        stdin=args.interactive and not args.detach,
+    )
+    with lifecycle.executed(record, process, detached=args.detach) as session:
+        if args.detach:
+            return 0
+        status = attach(
+            session, stdin=args.interactive, tty=args.tty, detach_keys=args.detach_keys
+        )
+    return 0 if status is None else status

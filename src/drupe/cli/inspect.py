@@ -1,0 +1,39 @@
+"""``drupe inspect``: everything about containers, their jail included."""
+
+from __future__ import annotations
+
+import argparse
+
+from drupe.cli.output import open_store, print_json
+from drupe.container.machine import machine_spec
+from drupe.container.record import Record
+from drupe.platform.registry import find_platform
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("--format", choices=("json",), default="json")
+    parser.add_argument("containers", nargs="+", metavar="container", help="name or id")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    store = open_store()
+    print_json([_describe(store.find(reference)) for reference in args.containers])
+    return 0
+
+
+def _describe(record: Record) -> dict[str, object]:
+    spec, condition = record.spec, record.condition()
+    platform = find_platform(spec.platform)
+    return {
+        **spec.to_json(),
+        "state": {
+            "status": str(condition.state),
+            "pid": condition.pid,
+            "exit_status": condition.status,
+            "ended_ns": condition.ended_ns,
+        },
+        "directory": str(record.directory),
+        "jail": platform.describe(machine_spec(spec)),
+    }

@@ -1,0 +1,21 @@
+"""``drupe kill``: sends a signal to containers' main processes."""
+
+from __future__ import annotations
+
+import argparse
+
+from drupe.cli.numbers import parse_signal
+from drupe.cli.several import add_containers, for_each
+from drupe.container import lifecycle
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("-s", "--signal", default="KILL", help="default: %(default)s")
+    add_containers(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    number = parse_signal(args.signal)
+    return for_each(args.containers, lambda _, record: lifecycle.kill(record, number))

@@ -1,0 +1,38 @@
+"""``drupe logs``: what a container's main process wrote."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from drupe.cli.output import open_store
+from drupe.container.log import read_log
+from drupe.errors import SpecError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    add = parser.add_argument
+    add("-f", "--follow", action="store_true", help="go on until the container ends")
+    add("-n", "--tail", default="all", metavar="N", help="only the last N entries")
+    add("-t", "--timestamps", action="store_true", help="begin each line with its time")
+    add("container", help="name or id")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    if args.tail != "all" and not args.tail.isdecimal():
+        raise SpecError(f"failed to use tail '{args.tail}': not a number", hint="N or 'all'")
+    tail = None if args.tail == "all" else int(args.tail)
+    record = open_store().find(args.container)
+    outputs = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
+    goes_on = False
+    for entry in read_log(record, follow=args.follow, tail=tail):
+        output = outputs[entry.stream]
+        if args.timestamps and not goes_on:
+            output.write(entry.time.encode() + b" ")
+        output.write(entry.text)
+        goes_on = entry.partial
+        if args.follow:
+            output.flush()
+    return 0

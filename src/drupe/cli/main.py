@@ -1,0 +1,104 @@
+"""``drupe``: finds the verb, runs it, turns errors into messages and exit codes.
+
+Only the module of the verb that was asked for is imported: start-up time is part of the product.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drupe.errors import DrupeError
+
+VERBS = {
+    "run": "run a program in a new container",
+    "exec": "run another program in a running container",
+    "ps": "list containers",
+    "logs": "show what a container's main process wrote",
+    "stop": "end containers in order",
+    "kill": "send a signal to containers",
+    "wait": "wait until containers have ended, print their exit status",
+    "rm": "remove containers",
+    "inspect": "show everything about containers, their jail included",
+    "kernel": "list, build, show and remove container kernels",
+    "system": "look at this host",
+    "version": "show versions",
+}
+"""Verb → what ``drupe --help`` says of it; the module is ``drupe.cli.<verb>``."""
+
+EXIT_ENGINE = 125
+EXIT_NOT_INVOKED = 126
+EXIT_NOT_FOUND = 127
+EXIT_INTERRUPTED = 130
+
+_USAGE = "usage: drupe [--debug] VERB [OPTION ...] [ARGUMENT ...]"
+
+
+def main() -> None:
+    """The entry point; ends the process."""
+    arguments = sys.argv[1:]
+    debug = arguments[:1] == ["--debug"]
+    try:
+        status = _dispatch(arguments[1:] if debug else arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not find that out again at its end.
+        sys.stdout = None
+        status = EXIT_ENGINE
+    except Exception as error:
+        from drupe.errors import DrupeError
+
+        if debug or not isinstance(error, DrupeError | OSError):
+            raise
+        status = _report(error)
+    sys.exit(status)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        _help()
+        return 0 if arguments else EXIT_ENGINE
+    verb = "version" if arguments[0] in {"-v", "--version"} else arguments[0]
+    if verb not in VERBS:
+        from drupe.errors import SpecError
+
+        raise SpecError(f"failed to run '{verb}': no such verb", hint="'drupe --help' lists them")
+    from drupe.cli.parser import parse
+
+    module = importlib.import_module(f"drupe.cli.{verb}")
+    status: int = module.main(parse(verb, VERBS[verb], module, arguments[1:]))
+    return status
+
+
+def _help() -> None:
+    print(_USAGE)
+    print("\nContainers that each run on a Linux kernel of their own.\n\nverbs:")
+    width = max(map(len, VERBS))
+    for verb, text in VERBS.items():
+        print(f"  {verb.ljust(width)}  {text}")
+    print("\n'drupe VERB --help' tells more. Exit status: 125 if drupe itself failed, 126 or 127")
+    print("if a command could not be run or found, else the command's own.")
+
+
+def _report(error: DrupeError | OSError) -> int:
+    from drupe.errors import BootError, DrupeError, GuestError
+
+    print(f"drupe: {error}", file=sys.stderr)
+    if isinstance(error, BootError) and error.console:
+        print("drupe: the end of its console:", file=sys.stderr)
+        for line in error.console.splitlines()[-12:]:
+            print(f"  {line}", file=sys.stderr)
+    if isinstance(error, DrupeError) and error.hint:
+        print(f"drupe: hint: {error.hint}", file=sys.stderr)
+    if isinstance(error, GuestError):
+        import errno
+
+        from drupe.guest.protocol import Stage
+
+        if error.stage == Stage.EXEC:
+            return EXIT_NOT_FOUND if error.number == errno.ENOENT else EXIT_NOT_INVOKED
+    return EXIT_ENGINE

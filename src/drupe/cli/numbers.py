@@ -1,0 +1,37 @@
+"""Signals and seconds, as they are given on a command line."""
+
+from __future__ import annotations
+
+import signal
+
+from drupe.errors import SpecError
+
+
+def parse_signal(text: str) -> int:
+    """A signal's number from TERM, SIGTERM or 15.
+
+    Raises:
+        SpecError: no such signal.
+    """
+    name = text.upper()
+    if name.isdecimal() and 1 <= int(name) <= signal.NSIG - 1:
+        return int(name)
+    for candidate in (name, f"SIG{name}"):
+        if candidate in signal.Signals.__members__:
+            return signal.Signals[candidate].value
+    raise SpecError(f"failed to use signal '{text}': no such signal", hint="TERM, SIGTERM or 15")
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds, a day at most.
+
+    Raises:
+        SpecError: not a number of seconds.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise SpecError(f"failed to use time '{text}': not a number of seconds, 0 to 86400")
+    return seconds

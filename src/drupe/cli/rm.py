@@ -1,0 +1,20 @@
+"""``drupe rm``: removes containers."""
+
+from __future__ import annotations
+
+import argparse
+
+from drupe.cli.several import add_containers, for_each
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("-f", "--force", action="store_true", help="end those that run, at once")
+    add_containers(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    return for_each(
+        args.containers, lambda store, record: store.remove(record, force=args.force)
+    )

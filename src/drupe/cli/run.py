@@ -1,0 +1,159 @@
+"""``drupe run``: a program in a new container."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from drupe.cli import terminal
+from drupe.cli.environment import add_environment, environment
+from drupe.cli.output import open_store
+from drupe.cli.stream import DETACH_KEYS, attach, detach_bytes
+from drupe.container import lifecycle
+from drupe.container.record import Record
+from drupe.container.request import RunRequest, resolve
+from drupe.container.spec import MEMORY_DEFAULT_BYTES, check_name, parse_memory
+from drupe.container.store import Store
+from drupe.errors import GuestError, HostError, NotFoundError, SpecError
+from drupe.guest.session import Session
+from drupe.platform.registry import DEFAULT, NAMES
+
+_POWER_OFF_TIMEOUT_S = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    add = parser.add_argument
+    parser.usage = "drupe run [OPTION ...] (IMAGE | --rootfs DIR [--]) [COMMAND [ARGUMENT ...]]"
+    add("-d", "--detach", action="store_true", help="leave it running, print its id")
+    add("-i", "--interactive", action="store_true", help="pass standard input on")
+    add("-t", "--tty", action="store_true", help="give it a terminal")
+    add("--rm", action="store_true", help="remove the container when it ends; a foreground one "
+        "then keeps no log")
+    add("--name", help="a name for it")
+    add("--rootfs", metavar="DIR", help="run the programs of a directory ('/': of this host); it is "
+        "only read, writes go to a layer that is thrown away")
+    add("-v", "--volume", action="append", default=[], metavar="HOST:GUEST[:ro]",
+        help="share a directory of the host")
+    add_environment(parser)
+    add("-w", "--workdir", metavar="DIR", help="its directory, made if missing")
+    add("-u", "--user", default="", metavar="USER[:GROUP]", help="names or numbers")
+    add("--group-add", action="append", default=[], metavar="GROUP", help="a further group")
+    add("-m", "--memory", metavar="SIZE", help="memory of the container, its kernel included "
+        f"(default: {MEMORY_DEFAULT_BYTES >> 20}m)")
+    add("--entrypoint", metavar="PROGRAM", help="a program that gets COMMAND as arguments")
+    add("--hostname", metavar="NAME", help="default: the first 12 digits of its id")
+    add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
+    add("--platform", default=DEFAULT, help=f"what runs its kernel: {', '.join(NAMES)}")
+    add("--kernel", default="general", metavar="PROFILE|ID|PATH", help="its kernel "
+        "(default: general)")
+    add("--detach-keys", default=DETACH_KEYS, metavar="KEYS", help="what to type to leave it "
+        f"running (default: {DETACH_KEYS})")
+    add("--cidfile", metavar="FILE", help="write its id to a file that does not exist yet")
+    add("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    request = _request(args)
+    if args.tty and not args.detach:
+        terminal.require("-t")
+    detach_bytes(args.detach_keys)
+    name = None if args.name is None else check_name(args.name)
+    store = open_store()
+    with lifecycle.launched(
+        store,
+        name,
+        lambda container_id, taken: resolve(request, container_id, taken),
+        detached=args.detach,
+        window=terminal.size() if args.tty else None,
+    ) as (record, session):
+        if args.cidfile:
+            _write_id(args.cidfile, record.id)
+        if args.detach:
+            print(record.id)
+            return 0
+        status = _attend(record, session, args)
+    if status is None:
+        return 0
+    return _finish(store, record, status)
+
+
+def _request(args: argparse.Namespace) -> RunRequest:
+    words = [word for index, word in enumerate(args.words) if index or word != "--"]
+    image = None
+    if args.rootfs is None:
+        if not words:
+            raise SpecError(
+                "failed to run a container: no image given",
+                hint="name an image ('busybox'), or a directory with --rootfs",
+            )
+        image = words.pop(0)
+    labels = dict(label.partition("=")[::2] for label in args.label)
+    memory = MEMORY_DEFAULT_BYTES if args.memory is None else parse_memory(args.memory)
+    return RunRequest(
+        image=image,
+        args=tuple(words),
+        rootfs=args.rootfs,
+        entrypoint=args.entrypoint,
+        env=environment(args),
+        cwd=args.workdir,
+        user=args.user,
+        groups=tuple(args.group_add),
+        hostname=args.hostname,
+        volumes=tuple(args.volume),
+        memory_bytes=memory,
+        platform=args.platform,
+        kernel=args.kernel,
+        terminal=args.tty,
+        stdin=args.interactive and not args.detach,
+        remove=args.rm,
+        labels=labels,
+        log=args.detach or not args.rm,
+    )
+
+
+def _attend(record: Record, session: Session, args: argparse.Namespace) -> int | None:
+    try:
+        return attach(
+            session, stdin=args.interactive, tty=args.tty, detach_keys=args.detach_keys
+        )
+    except GuestError as error:
+        # The session broke off: its kernel was killed or crashed, unless it still runs.
+        process = record.process()
+        if process is None or process.wait(1.0):
+            condition = record.condition()
+            print(f"drupe: container '{record.spec.name}' ended: {error}", file=sys.stderr)
+            for line in record.console_tail().splitlines()[-5:]:
+                print(f"  {line}", file=sys.stderr)
+            return condition.status
+        raise
+
+
+def _finish(store: Store, record: Record, status: int) -> int:
+    """Waits for the power-off, after which all writes to volumes are on the host."""
+    process = record.process()
+    if process is not None and not process.wait(_POWER_OFF_TIMEOUT_S):
+        process.kill()
+        print(
+            f"drupe: container '{record.spec.name}' did not power off and was killed",
+            file=sys.stderr,
+        )
+    if record.spec.remove:
+        try:
+            store.remove(record)
+        except NotFoundError:
+            pass  # somebody else has
+    return status
+
+
+def _write_id(path: str, container_id: str) -> None:
+    try:
+        with Path(path).open("x") as file:
+            file.write(container_id)
+    except OSError as error:
+        raise HostError(
+            f"failed to write '{path}': {error.strerror or os.strerror(error.errno or 0)}"
+        ) from error

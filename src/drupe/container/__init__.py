@@ -1,0 +1,1 @@
+"""The life of a container: joins platform, guest, image and store."""

@@ -1,0 +1,90 @@
+"""Reads a container's log: lines in the CRI format, as the guest wrote them, hence hostile.
+
+Source: the Kubernetes container runtime interface's log format: TIME STREAM TAG TEXT.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drupe.container.record import Record
+
+_READ_BYTES = 1 << 20
+_LINE_MOST_BYTES = 1 << 17
+_FOLLOW_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of output, or part of one.
+
+    Attributes:
+        time: RFC 3339, nanoseconds, UTC.
+        stream: "stdout" or "stderr".
+        text: what was written, with its newline unless ``partial``.
+        partial: the line goes on in the next entry of its stream.
+    """
+
+    time: str
+    stream: str
+    text: bytes
+    partial: bool
+
+
+def read_log(record: Record, *, follow: bool = False, tail: int | None = None) -> Iterator[Entry]:
+    """The entries of a container's log, the last ``tail`` of them; with ``follow`` also those to
+    come, until the container has ended.
+    """
+    try:
+        descriptor = os.open(
+            record.directory / "log", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
+    except FileNotFoundError:
+        return
+    try:
+        reader = _Reader(descriptor)
+        if tail is None:
+            yield from reader.entries()
+        else:
+            yield from deque(reader.entries(), maxlen=tail)
+        process = record.process() if follow else None
+        while process is not None:
+            # What was written before the end is read after the end was seen.
+            ended = process.wait(_FOLLOW_POLL_S)
+            yield from reader.entries()
+            if ended:
+                break
+    finally:
+        os.close(descriptor)
+
+
+class _Reader:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._rest = b""
+
+    def entries(self) -> Iterator[Entry]:
+        """All whole lines that are there now."""
+        while chunk := os.read(self._descriptor, _READ_BYTES):
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                entry = parse_line(line)
+                if entry is not None:
+                    yield entry
+            if len(self._rest) > _LINE_MOST_BYTES:
+                self._rest = b""
+
+
+def parse_line(line: bytes) -> Entry | None:
+    """One line of a log; None for one that is not in the format."""
+    fields = line.split(b" ", 3)
+    if len(fields) != 4 or fields[1] not in {b"stdout", b"stderr"} or fields[2] not in {b"F", b"P"}:
+        return None
+    time, stream, tag, text = fields
+    if not time.isascii() or not time.decode().isprintable():
+        return None
+    partial = tag == b"P"
+    return Entry(time.decode(), stream.decode(), text if partial else text + b"\n", partial)

@@ -1,0 +1,140 @@
+"""From a container's specification to a machine that has booted it, or nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from drupe.container.record import Record
+from drupe.container.spec import ContainerSpec
+from drupe.errors import BootError, GuestError, HostError
+from drupe.guest.protocol import Type
+from drupe.guest.session import Session, connect
+from drupe.guest.spec import Mount, boot_frames
+from drupe.jail.plan import Share
+from drupe.platform.base import MachineFiles, MachineSpec, Platform
+
+BOOT_TIMEOUT_S = 60.0
+
+_HOST_KERNEL_DIRECTORIES = ("proc", "sys", "dev")
+"""Of a host root that is shared as it stands: the host kernel's, which are not for guests."""
+
+
+def machine_spec(spec: ContainerSpec) -> MachineSpec:
+    """What the platform is to start for a container."""
+    shares = []
+    if spec.rootfs is not None:
+        hidden = _HOST_KERNEL_DIRECTORIES
+        shares.append(Share(Path(spec.rootfs), readonly=True, hidden=hidden))
+    shares += [Share(Path(volume.source), volume.readonly) for volume in spec.volumes]
+    return MachineSpec(
+        name=spec.id,
+        kernel=Path(spec.kernel),
+        initramfs=Path(spec.initramfs),
+        memory_bytes=spec.memory_bytes,
+        image=None if spec.image is None else Path(spec.image),
+        shares=tuple(shares),
+    )
+
+
+def guest_mounts(spec: ContainerSpec, platform: Platform) -> tuple[Mount, ...]:
+    """The container's mounts, in the guest's words."""
+    if spec.rootfs is not None:
+        root, first = platform.share_mount(0), 1
+    else:
+        root, first = platform.image_mount(), 0
+    mounts = [Mount(root.kind, root.source, "/", root.options, overlay=True)]
+    for index, volume in enumerate(spec.volumes, first):
+        share = platform.share_mount(index)
+        mounts.append(
+            Mount(
+                share.kind, share.source, volume.target, share.options, readonly=volume.readonly
+            )
+        )
+    return tuple(mounts)
+
+
+def start_machine(
+    record: Record, platform: Platform, on_step: Callable[[str], None] = lambda _: None
+) -> Session:
+    """Starts a container's machine; returns the first session, which has sent the boot frames.
+
+    The guest's answer, READY, is still to be awaited. ``on_step`` is told what was reached, for
+    measurements.
+
+    Raises:
+        HostError: this host refused.
+        SpecError: the specification cannot be said in the protocol.
+    """
+    spec = record.spec
+    frames = boot_frames(spec.hostname, guest_mounts(spec, platform))
+    listener = _listen(record.control)
+    opened = []
+    try:
+        for name in ("status", "console") + (("log",) if spec.log else ()):
+            opened.append(_append(record.directory / name))
+        log = opened[2] if spec.log else None
+        files = MachineFiles(listener.fileno(), opened[0], log, opened[1])
+        platform.start(machine_spec(spec), files, record.write_process)
+    finally:
+        listener.close()
+        for descriptor in opened:
+            os.close(descriptor)
+    on_step("machine")
+    session = Session(connect(record.control))
+    session.send(frames)
+    return session
+
+
+def await_boot(record: Record, session: Session) -> None:
+    """Waits until the guest is ready.
+
+    Raises:
+        BootError: its kernel did not come up; holds the console's tail.
+        GuestError: a mount or the like failed in the guest.
+    """
+    try:
+        session.expect(Type.READY, timeout_s=BOOT_TIMEOUT_S)
+    except BootError as error:
+        raise boot_error(record, str(error)) from error
+    except GuestError as error:
+        if error.stage:
+            raise
+        raise boot_error(record, str(error)) from error
+
+
+def boot_error(record: Record, cause: str) -> BootError:
+    """The error for a container kernel that ended, or never began, to speak."""
+    console = record.console_tail()
+    panic = [line for line in console.splitlines() if "Kernel panic" in line]
+    if panic:
+        cause = panic[-1].removeprefix("<0>")
+    return BootError(
+        f"failed to boot container '{record.spec.name}' on '{record.spec.kernel}': {cause}",
+        console=console,
+        hint="'drupe system check' tells what this host lacks; 'drupe kernel ls' lists kernels",
+    )
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise HostError(f"failed to listen on '{path}': {error.strerror}") from error
+    finally:
+        os.close(directory)
+    return listener
+
+
+def _append(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError as error:
+        raise HostError(f"failed to open '{path}': {error.strerror}") from error

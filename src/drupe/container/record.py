@@ -1,0 +1,146 @@
+"""One container's directory: its files, and the state that they tell.
+
+The directory is the whole truth; nothing is remembered elsewhere:
+
+    config.json   the specification, written once
+    process.json  which host process is its machine, written before that runs
+    status        lines from the guest: "running", "exited CODE SIGNAL TIME"
+    log           output of the main process, from the guest
+    console       messages of the container kernel
+    control       the control socket
+    lock          held by whoever changes the container
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from drupe.container.liveness import ProcessId
+from drupe.container.spec import ContainerSpec
+from drupe.errors import NotFoundError, StateError
+from drupe.store.atomic import read_json, write_json
+
+_STATUS_TAIL_BYTES = 4096
+_CONSOLE_TAIL_BYTES = 16384
+_EXITED = re.compile(r"exited (\d{1,3}) (\d{1,2}) (\d{1,12})\.(\d{9})")
+
+KILLED_STATUS = 137
+"""Exit status of a container whose kernel ended without a word: as if by SIGKILL."""
+
+
+class State(StrEnum):
+    """Where a container is in its life."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The state of a container at one moment.
+
+    Attributes:
+        state: dead: its kernel ended without a word.
+        pid: host process of its kernel while it lives, else None.
+        status: exit status as a shell counts it, once it has ended.
+        ended_ns: when the main process ended, since the epoch, if known.
+    """
+
+    state: State
+    pid: int | None = None
+    status: int | None = None
+    ended_ns: int | None = None
+
+
+class Record:
+    """A container on disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._spec: ContainerSpec | None = None
+
+    @property
+    def id(self) -> str:
+        """The container's id."""
+        return self.directory.name
+
+    @property
+    def spec(self) -> ContainerSpec:
+        """What it is made of.
+
+        Raises:
+            NotFoundError: it is gone.
+            StateError: its file is not whole.
+        """
+        if self._spec is None:
+            try:
+                self._spec = ContainerSpec.from_json(read_json(self.directory / "config.json"))
+            except FileNotFoundError as error:
+                raise NotFoundError(f"failed to find container '{self.id[:12]}': gone") from error
+        return self._spec
+
+    @property
+    def control(self) -> Path:
+        """The control socket."""
+        return self.directory / "control"
+
+    def write_spec(self, spec: ContainerSpec) -> None:
+        """Writes the specification, once."""
+        write_json(self.directory / "config.json", spec.to_json())
+        self._spec = spec
+
+    def write_process(self, pid: int) -> None:
+        """Writes which process is its machine."""
+        write_json(self.directory / "process.json", asdict(ProcessId.of(pid)))
+
+    def process(self) -> ProcessId | None:
+        """The machine's process, dead or alive; None before there was one."""
+        try:
+            value = read_json(self.directory / "process.json")
+            return ProcessId(value["pid"], value["start_time"], value["boot_id"])
+        except FileNotFoundError:
+            return None
+        except KeyError as error:
+            raise StateError(f"failed to read container '{self.id[:12]}': no {error}") from error
+
+    def condition(self) -> Condition:
+        """The state as of now."""
+        process = self.process()
+        # Alive or not is asked first: what was written before the end can be read after it.
+        alive = process is not None and process.alive()
+        lines = self._tail("status", _STATUS_TAIL_BYTES).splitlines()
+        if process is None:
+            return Condition(State.CREATED)
+        if alive:
+            state = State.RUNNING if lines else State.CREATED
+            return Condition(state, pid=process.pid)
+        match = _EXITED.fullmatch(lines[-1]) if lines else None
+        if match is None:
+            return Condition(State.DEAD, status=KILLED_STATUS)
+        code, number, seconds, nanoseconds = map(int, match.groups())
+        status = 128 + number if number else code
+        ended_ns = seconds * 1_000_000_000 + nanoseconds
+        return Condition(State.EXITED, status=status, ended_ns=ended_ns)
+
+    def console_tail(self) -> str:
+        """The last lines of the container kernel's messages, made printable."""
+        text = self._tail("console", _CONSOLE_TAIL_BYTES)
+        return "".join(c for c in text if c.isprintable() or c == "\n").strip()
+
+    def _tail(self, name: str, size: int) -> str:
+        """The end of a file that the guest writes: bounded, and no link is followed."""
+        try:
+            descriptor = os.open(
+                self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
+        except FileNotFoundError:
+            return ""
+        with os.fdopen(descriptor, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            return file.read(size).decode("utf-8", "replace")

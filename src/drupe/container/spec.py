@@ -1,0 +1,191 @@
+"""What a container is made of: checked once, then kept as JSON beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from drupe.errors import SpecError, StateError
+
+MEMORY_DEFAULT_BYTES = 512 << 20
+MEMORY_LEAST_BYTES = 32 << 20
+MEMORY_MOST_BYTES = 1 << 40
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+_HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?")
+_VARIABLE = re.compile(r"[^=\0]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A host directory in the container.
+
+    Attributes:
+        source: absolute path on the host, symbolic links resolved.
+        target: absolute path in the container, not "/".
+        readonly: no writes; enforced by the host.
+    """
+
+    source: str
+    target: str
+    readonly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """A container, as ``run`` describes it.
+
+    Attributes:
+        id: 64 hexadecimal digits.
+        name: unique among a user's containers.
+        platform: what runs its kernel.
+        kernel: path of the container kernel's file.
+        initramfs: path of the guest's init, packed.
+        memory_bytes: the guest's memory.
+        image: path of the root image file, or None.
+        image_name: what the user called it; empty for a directory root.
+        rootfs: path of the root directory, or None.
+        hostname: in the container.
+        volumes: host directories let in.
+        args: the main process.
+        env: its environment.
+        cwd: its directory.
+        user: its user[:group].
+        groups: its supplementary groups.
+        terminal: it gets a PTY.
+        stdin: it gets input.
+        remove: the container goes when it ends.
+        labels: the user's own notes.
+        log: output is kept.
+        created_ns: time of creation, since the epoch.
+    """
+
+    id: str
+    name: str
+    platform: str
+    kernel: str
+    initramfs: str
+    memory_bytes: int
+    image: str | None
+    image_name: str
+    rootfs: str | None
+    hostname: str
+    volumes: tuple[Volume, ...]
+    args: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str
+    user: str
+    groups: tuple[str, ...]
+    terminal: bool
+    stdin: bool
+    remove: bool
+    labels: dict[str, str] = field(default_factory=dict)
+    log: bool = True
+    created_ns: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ContainerSpec:
+        """The reverse of ``to_json``.
+
+        Raises:
+            StateError: it is not such a value.
+        """
+        try:
+            known = {f.name for f in fields(cls)}
+            if unknown := set(value) - known:
+                raise StateError(f"failed to read a container: unknown keys {sorted(unknown)}")
+            lists = {k: tuple(value[k]) for k in ("args", "groups")}
+            volumes = tuple(Volume(**volume) for volume in value["volumes"])
+            return cls(**{**value, **lists, "volumes": volumes})
+        except (KeyError, TypeError) as error:
+            raise StateError(f"failed to read a container: {error}") from error
+
+
+def check_name(name: str) -> str:
+    """Returns a container's name.
+
+    Raises:
+        SpecError: it cannot be one.
+    """
+    if not _NAME.fullmatch(name):
+        raise SpecError(
+            f"failed to use name '{name}': not a container name",
+            hint="letters, digits, '_', '.', '-', beginning with a letter or digit, 63 at most",
+        )
+    return name
+
+
+def check_hostname(name: str) -> str:
+    """Returns a host name.
+
+    Raises:
+        SpecError: it cannot be one.
+    """
+    if not _HOSTNAME.fullmatch(name):
+        raise SpecError(
+            f"failed to use host name '{name}': not a host name",
+            hint="letters, digits, '-' and '.', 64 at most",
+        )
+    return name
+
+
+def parse_memory(text: str) -> int:
+    """Bytes from docker's notation: a number with b, k, m or g.
+
+    Raises:
+        SpecError: not such a number, or out of bounds.
+    """
+    match = re.fullmatch(r"(\d{1,15})([bkmg]?)b?", text.lower())
+    if match is None:
+        raise SpecError(
+            f"failed to use memory '{text}': not a size", hint="a number with b, k, m or g: 512m"
+        )
+    size = int(match[1]) << {"": 0, "b": 0, "k": 10, "m": 20, "g": 30}[match[2]]
+    if not MEMORY_LEAST_BYTES <= size <= MEMORY_MOST_BYTES:
+        raise SpecError(
+            f"failed to use memory '{text}': {size} bytes",
+            hint=f"at least {MEMORY_LEAST_BYTES >> 20}m, at most {MEMORY_MOST_BYTES >> 30}g",
+        )
+    return (size + (1 << 20) - 1) >> 20 << 20
+
+
+def parse_variable(text: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """NAME=value, or NAME: taken from ``environment``, None where it is not there.
+
+    Raises:
+        SpecError: no name.
+    """
+    name, equals, value = text.partition("=")
+    if not _VARIABLE.fullmatch(name):
+        raise SpecError(f"failed to use variable '{text}': no name", hint="NAME=value or NAME")
+    if equals:
+        return name, value
+    return (name, environment[name]) if name in environment else None
+
+
+def parse_volume(text: str) -> Volume:
+    """host:guest[:ro|rw]; the host's part is still to be resolved.
+
+    Raises:
+        SpecError: not of that form.
+    """
+    source, _, rest = text.partition(":")
+    target, _, mode = rest.partition(":")
+    if not source or not target.startswith("/") or mode not in {"", "ro", "rw"}:
+        raise SpecError(
+            f"failed to use volume '{text}': not HOST:GUEST[:ro]",
+            hint="a directory on the host, a colon, an absolute path in the container",
+        )
+    parts = [part for part in target.split("/") if part not in {"", "."}]
+    if not parts or ".." in parts:
+        raise SpecError(
+            f"failed to use volume '{text}': '{target}' cannot be a mount point",
+            hint="a path below '/', without '..'",
+        )
+    return Volume(source, "/" + "/".join(parts), mode == "ro")

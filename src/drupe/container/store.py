@@ -1,0 +1,248 @@
+"""All containers of a user: finding, making, removing them, and cleaning up what was left behind.
+
+A container's directory is made whole under another name and renamed; its lock is held by whoever
+makes it until its main process runs, and released by the host's kernel if that one dies. So a
+directory whose lock is free and whose state is not one that a living command leaves behind was
+left by a dead one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from drupe.container.record import Condition, Record, State
+from drupe.container.spec import ContainerSpec
+from drupe.errors import HostError, NotFoundError, SpecError, StateError
+from drupe.store.lock import locked
+from drupe.store.paths import private_dir, state_home
+
+_ID_DIGITS = 64
+_ADJECTIVES = "amber brisk calm dusky eager fair gentle hazy ivory jolly keen lively mellow"
+_FRUITS = "almond apricot cherry coconut damson date greengage lychee mango olive peach plum sloe"
+
+
+class Store:
+    """The containers of one user."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        self._home = home or state_home()
+        self._containers = self._home / "containers"
+        self._names = self._home / "names"
+
+    def prepare(self) -> None:
+        """Makes the directories.
+
+        Raises:
+            HostError: they cannot be made.
+        """
+        private_dir(self._containers)
+        private_dir(self._names)
+
+    @contextmanager
+    def creating(self, name: str | None, make: Callable[[str, str], ContainerSpec]) -> Iterator[Record]:
+        """Makes a container and holds its lock for the block; an error there removes it again.
+
+        ``make`` gets the id and the name and returns the specification.
+
+        Raises:
+            SpecError: the name is taken.
+            HostError: the disk refused.
+        """
+        self.prepare()
+        container_id = secrets.token_hex(_ID_DIGITS // 2)
+        directory = self._containers / container_id
+        try:
+            with locked(self._home / "lock"):
+                directory.mkdir(mode=0o700)
+                lock = _open_lock(directory)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise HostError(f"failed to make '{directory}': {error.strerror}") from error
+        record = Record(directory)
+        try:
+            taken = self._claim(name, container_id)
+            record.write_spec(make(container_id, taken))
+            yield record
+        except BaseException:
+            process = record.process()
+            if process is not None:
+                process.kill()
+            self._remove(record)
+            raise
+        finally:
+            os.close(lock)
+
+    def list(self) -> list[Record]:
+        """All containers, the oldest first; those still being made are left out."""
+        found = [r for r in self._records() if (r.directory / "config.json").exists()]
+        return sorted(found, key=lambda record: record.spec.created_ns)
+
+    def find(self, reference: str) -> Record:
+        """A container by name, id, or the beginning of its id.
+
+        Raises:
+            NotFoundError: there is none.
+            SpecError: there are several.
+        """
+        if reference and "/" not in reference and not reference.startswith("."):
+            link = self._names / reference
+            if link.is_symlink():
+                record = Record(self._containers / link.readlink().name)
+                if (record.directory / "config.json").exists():
+                    return record
+            if len(reference) <= _ID_DIGITS and set(reference) <= set("0123456789abcdef"):
+                found = [r for r in self._records() if r.id.startswith(reference)]
+                if len(found) > 1:
+                    raise SpecError(
+                        f"failed to find container '{reference}': {len(found)} begin so",
+                        hint="give more digits of the id, or the name",
+                    )
+                if found:
+                    return found[0]
+        raise NotFoundError(
+            f"failed to find container '{reference}': no such container",
+            hint="'drupe ps -a' lists them",
+        )
+
+    @contextmanager
+    def changing(self, record: Record) -> Iterator[Condition]:
+        """Holds a container's lock for the block; yields its state under the lock.
+
+        Raises:
+            NotFoundError: it was removed meanwhile.
+        """
+        try:
+            lock = _open_lock(record.directory, create=False)
+        except FileNotFoundError as error:
+            raise NotFoundError(f"failed to find container '{record.id[:12]}': gone") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (record.directory / "config.json").exists():
+                raise NotFoundError(f"failed to find container '{record.id[:12]}': gone")
+            yield record.condition()
+        finally:
+            os.close(lock)
+
+    def remove(self, record: Record, *, force: bool = False) -> None:
+        """Removes a container that does not run, or with ``force`` any.
+
+        Raises:
+            StateError: it runs.
+            NotFoundError: it is gone already.
+        """
+        with self.changing(record) as condition:
+            if condition.pid is not None:
+                if not force:
+                    raise StateError(
+                        f"failed to remove container '{record.spec.name}': it is running",
+                        hint="stop it first, or use --force",
+                    )
+                process = record.process()
+                if process is not None:
+                    process.kill()
+            self._remove(record)
+
+    def sweep(self) -> list[str]:
+        """Removes what commands that died left behind, and --rm containers that have ended.
+
+        Returns a line for each of the former.
+        """
+        said = []
+        for record in self._records():
+            with _free_lock(self._home / "lock", record.directory) as free:
+                if not free:
+                    continue
+                whole = (record.directory / "config.json").exists()
+                condition = record.condition() if whole else Condition(State.CREATED)
+                if condition.state is State.CREATED:
+                    process = record.process()
+                    if process is not None:
+                        process.kill()
+                    said.append(
+                        f"removed container {record.id[:12]}, which an interrupted command left "
+                        "behind unfinished"
+                    )
+                elif not (condition.pid is None and record.spec.remove):
+                    continue
+                self._remove(record)
+        return said
+
+    def _records(self) -> list[Record]:
+        try:
+            return [
+                Record(self._containers / name)
+                for name in os.listdir(self._containers)
+                if len(name) == _ID_DIGITS
+            ]
+        except FileNotFoundError:
+            return []
+
+    def _claim(self, name: str | None, container_id: str) -> str:
+        """Takes a name, atomically; without one, makes one up."""
+        for _ in range(1000):
+            chosen = name or _invent_name()
+            link = self._names / chosen
+            try:
+                link.symlink_to(f"../containers/{container_id}")
+            except FileExistsError:
+                holder = self._containers / link.readlink().name
+                if not holder.exists():
+                    link.unlink(missing_ok=True)  # left behind; the next turn takes it
+                elif name:
+                    raise SpecError(
+                        f"failed to use name '{name}': container {holder.name[:12]} has it",
+                        hint=f"'drupe rm {name}' frees it; or use another --name",
+                    ) from None
+            else:
+                return chosen
+        raise StateError(f"failed to use name '{name}': others keep taking it")
+
+    def _remove(self, record: Record) -> None:
+        """Takes a container off the disk; the caller holds its lock."""
+        for link in self._names_of(record):
+            link.unlink(missing_ok=True)
+        # Without config.json nobody takes it for a container any more.
+        (record.directory / "config.json").unlink(missing_ok=True)
+        shutil.rmtree(record.directory, ignore_errors=True)
+
+    def _names_of(self, record: Record) -> list[Path]:
+        try:
+            links = [self._names / record.spec.name]
+        except (NotFoundError, StateError):
+            links = list(self._names.iterdir())
+        return [l for l in links if l.is_symlink() and l.readlink().name == record.id]
+
+
+def _open_lock(directory: Path, *, create: bool = True) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    return os.open(directory / "lock", flags, 0o600)
+
+
+@contextmanager
+def _free_lock(makers: Path, directory: Path) -> Iterator[bool]:
+    """Holds a container's lock if nobody else does; yields whether it is held."""
+    try:
+        # Whoever makes a container holds this from its directory to its lock.
+        with locked(makers):
+            lock = _open_lock(directory)
+    except (OSError, HostError):
+        yield False
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(lock)
+
+
+def _invent_name() -> str:
+    adjective = secrets.choice(_ADJECTIVES.split())
+    return f"{adjective}-{secrets.choice(_FRUITS.split())}-{secrets.token_hex(2)}"

@@ -1,0 +1,203 @@
+"""One session with a guest's init: a connection to the container's control socket."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from pathlib import Path
+
+from drupe.errors import BootError, GuestError
+from drupe.guest.protocol import (
+    CREDIT,
+    CREDIT_MAX,
+    EXITED,
+    FRAME_MAX,
+    SIGNAL,
+    STDIN_WINDOW,
+    STOP,
+    WINDOW,
+    Parser,
+    Type,
+    broken,
+    decode_error,
+    encode,
+    hello,
+)
+
+_RECEIVE_BYTES = 1 << 18
+
+
+def connect(path: Path) -> socket.socket:
+    """Connects to a control socket, however long its path is.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            connection.connect(f"/proc/self/fd/{directory}/{path.name}")
+        finally:
+            os.close(directory)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _RECEIVE_BYTES)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Session:
+    """A session, after connect(): sends frames whole, hands out what the guest sends.
+
+    Attributes:
+        credit: bytes of input that the guest still takes.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._parser = Parser()
+        self._pending: list[tuple[Type, bytes]] = []
+        self.credit = STDIN_WINDOW
+        self.send(hello())
+
+    def fileno(self) -> int:
+        """For select() and friends."""
+        return self._connection.fileno()
+
+    def close(self) -> None:
+        """Ends the session; what it started ends too, unless detached."""
+        self._connection.close()
+
+    def send(self, frames: bytes) -> None:
+        """Sends whole frames.
+
+        Raises:
+            GuestError: the guest has gone.
+        """
+        try:
+            self._connection.sendall(frames)
+        except OSError as error:
+            raise GuestError(
+                f"failed to talk to the guest: {error.strerror}: it has gone"
+            ) from error
+
+    def send_input(self, chunk: bytes) -> None:
+        """Sends input, within the credit."""
+        if len(chunk) > self.credit:
+            raise ValueError(f"{len(chunk)} bytes of input, credit is {self.credit}")
+        self.credit -= len(chunk)
+        for start in range(0, len(chunk), FRAME_MAX):
+            self.send(encode(Type.STDIN, chunk[start : start + FRAME_MAX]))
+
+    def end_input(self) -> None:
+        """Tells that no more input comes."""
+        self.send(encode(Type.STDIN_EOF))
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal to the session's process."""
+        self.send(encode(Type.SIGNAL, SIGNAL.pack(number)))
+
+    def send_window(self, rows: int, columns: int) -> None:
+        """Tells a new size of the terminal."""
+        self.send(encode(Type.WINDOW, WINDOW.pack(rows, columns)))
+
+    def detach(self) -> None:
+        """Lets the session's process outlive it."""
+        self.send(encode(Type.DETACH))
+
+    def receive(self) -> list[tuple[Type, bytes]]:
+        """Waits for frames; an empty list is the session's end. Credit is accounted here.
+
+        Raises:
+            GuestError: the guest broke the protocol, or answered with an error.
+        """
+        if self._pending:
+            frames, self._pending = self._pending, []
+            return frames
+        while True:
+            try:
+                received = self._connection.recv(_RECEIVE_BYTES)
+            except ConnectionResetError:
+                received = b""
+            if not received:
+                return []
+            frames = [f for f in self._parser.feed(received) if not self._handled(*f)]
+            if frames:
+                return frames
+
+    def _handled(self, kind: Type, payload: bytes) -> bool:
+        if kind is Type.STDIN_CREDIT:
+            (grant,) = CREDIT.unpack(payload)
+            if grant > CREDIT_MAX or self.credit + grant > CREDIT_MAX:
+                raise broken(f"credit of {grant} bytes")
+            self.credit += grant
+            return True
+        return kind is Type.HELLO
+
+    def expect(self, kind: Type, *, timeout_s: float | None = None) -> bytes:
+        """Waits for a frame of that kind and returns its payload.
+
+        Raises:
+            GuestError: the guest sent an error, or something else.
+            BootError: the guest went away, or did not answer in time.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._pending:
+            if deadline is not None:
+                left = max(0.0, deadline - time.monotonic())
+                if not select.select([self], [], [], left)[0]:
+                    raise BootError(f"failed to hear {kind.name} from the guest: no answer")
+            self._pending = self.receive()
+            if not self._pending:
+                raise BootError(f"failed to hear {kind.name} from the guest: it has gone")
+        got, payload = self._pending.pop(0)
+        if got is Type.ERROR:
+            raise guest_error(payload)
+        if got is not kind:
+            raise broken(f"{got.name} instead of {kind.name}")
+        return payload
+
+
+def guest_error(payload: bytes) -> GuestError:
+    """The exception for an ERROR frame."""
+    number, stage, text = decode_error(payload)
+    cause = f": {os.strerror(number)}" if number and os.strerror(number) not in text else ""
+    return GuestError(f"{text}{cause}", number=number, stage=stage)
+
+
+def request(path: Path, frames: bytes, *, timeout_s: float) -> None:
+    """A session of one request: KILL or STOP.
+
+    Raises:
+        GuestError: refused.
+        BootError: no answer in time.
+        OSError: nothing listens there.
+    """
+    session = Session(connect(path))
+    try:
+        session.send(frames)
+        session.expect(Type.DONE, timeout_s=timeout_s)
+    finally:
+        session.close()
+
+
+def kill_frames(number: int) -> bytes:
+    """Sends a signal to the main process."""
+    return encode(Type.KILL, SIGNAL.pack(number))
+
+
+def stop_frames(number: int, grace_ms: int) -> bytes:
+    """Ends the container in order: a signal, a time of grace, SIGKILL, power-off."""
+    return encode(Type.STOP, STOP.pack(number, grace_ms))
+
+
+def exit_status(payload: bytes) -> int:
+    """The shell's number for an EXITED frame: the exit status, or 128 + the signal."""
+    code, number = EXITED.unpack(payload)
+    if code > 255 or number > 64:
+        raise broken(f"exit status {code}, signal {number}")
+    return 128 + number if number else code
+

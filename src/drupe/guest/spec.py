@@ -1,0 +1,148 @@
+"""What the host asks of a guest, as frames: the container, then processes in it. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from drupe.errors import SpecError
+from drupe.guest.protocol import (
+    COUNT_MAX,
+    FRAME_MAX,
+    GROUPS_MAX,
+    HOSTNAME_MAX,
+    MOUNT,
+    MOUNTS_MAX,
+    RLIMIT,
+    SPEC_MAX,
+    START,
+    WINDOW,
+    MountFlag,
+    StartFlag,
+    Type,
+    encode,
+)
+
+UNLIMITED = 0xFFFF_FFFF_FFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount of the container, in the guest's words.
+
+    Attributes:
+        kind: file system type.
+        source: as for mount(2).
+        target: absolute path in the container; the first mount's is "/".
+        options: as for mount(2).
+        readonly: no writes.
+        overlay: root only: a writable layer in memory above it.
+    """
+
+    kind: str
+    source: str
+    target: str
+    options: str = ""
+    readonly: bool = False
+    overlay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process in a container.
+
+    Attributes:
+        args: the program and its arguments; never empty.
+        env: NAME → value, all of it.
+        cwd: absolute path; made if missing.
+        user: user[:group], names or numbers; empty: root.
+        groups: supplementary groups, names or numbers.
+        rlimits: (resource number, soft, hard); ``UNLIMITED`` for none.
+        terminal: (rows, columns) of a PTY, or None: pipes.
+        stdin: whether input follows; else it reads /dev/null.
+    """
+
+    args: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    rlimits: tuple[tuple[int, int, int], ...] = ()
+    terminal: tuple[int, int] | None = None
+    stdin: bool = False
+
+
+def boot_frames(hostname: str, mounts: tuple[Mount, ...]) -> bytes:
+    """The frames that make a container of a booted guest.
+
+    Raises:
+        SpecError: they cannot be said in the protocol; names what.
+    """
+    name = _text("host name", hostname)
+    if not 0 < len(name) <= HOSTNAME_MAX:
+        raise SpecError(f"failed to use host name '{hostname}': 1 to {HOSTNAME_MAX} bytes, please")
+    if not mounts or mounts[0].target != "/" or len(mounts) > MOUNTS_MAX:
+        raise SpecError(f"failed to mount: 1 to {MOUNTS_MAX} mounts, the first at '/', please")
+    frames = [encode(Type.HOSTNAME, name)]
+    for mount in mounts:
+        flags = MountFlag.READONLY * mount.readonly | MountFlag.OVERLAY * mount.overlay
+        strings = (mount.kind, mount.source, mount.target, mount.options)
+        body = b"".join(_text(f"mount at {mount.target}", string) + b"\0" for string in strings)
+        frames.append(encode(Type.MOUNT, MOUNT.pack(flags) + body))
+    frames.append(encode(Type.BOOT))
+    return b"".join(frames)
+
+
+def process_frames(process: Process, flags: StartFlag) -> bytes:
+    """The frames that start a process.
+
+    Raises:
+        SpecError: they cannot be said in the protocol; names what.
+    """
+    args = [_text("argument", arg) for arg in process.args]
+    env = [_text(f"environment variable {k}", f"{k}={v}") for k, v in process.env.items()]
+    if not args or not args[0]:
+        raise SpecError("failed to start a process: no command given", hint="name a command")
+    _check_amounts(process, args, env)
+    frames = [encode(Type.ARG, arg) for arg in args] + [encode(Type.ENV, entry) for entry in env]
+    frames.append(encode(Type.CWD, _text("directory", process.cwd)))
+    if process.user:
+        frames.append(encode(Type.USER, _text("user", process.user)))
+    frames += [encode(Type.GROUP, _text("group", group)) for group in process.groups]
+    frames += [
+        encode(Type.RLIMIT, RLIMIT.pack(resource, 0, soft, hard))
+        for resource, soft, hard in process.rlimits
+    ]
+    if process.terminal is not None:
+        frames.append(encode(Type.TERMINAL, WINDOW.pack(*process.terminal)))
+    flags |= StartFlag.STDIN * process.stdin
+    frames.append(encode(Type.START, START.pack(flags)))
+    return b"".join(frames)
+
+
+def _check_amounts(process: Process, args: list[bytes], env: list[bytes]) -> None:
+    largest = max(map(len, [*args, *env]))
+    if largest >= FRAME_MAX:
+        raise SpecError(
+            f"failed to start '{process.args[0]}': an argument or variable of {largest} bytes; "
+            f"Linux takes less than {FRAME_MAX}"
+        )
+    total = sum(map(len, args)) + sum(map(len, env))
+    if total > SPEC_MAX or len(args) > COUNT_MAX or len(env) > COUNT_MAX:
+        raise SpecError(
+            f"failed to start '{process.args[0]}': arguments and environment of {total} bytes; "
+            f"at most {SPEC_MAX} fit"
+        )
+    if not process.cwd.startswith("/"):
+        raise SpecError(
+            f"failed to use directory '{process.cwd}': not an absolute path",
+            hint="begin it with /",
+        )
+    if len(process.groups) > GROUPS_MAX:
+        raise SpecError(f"failed to set groups: {len(process.groups)}, at most {GROUPS_MAX}")
+
+
+def _text(what: str, value: str) -> bytes:
+    encoded = value.encode("utf-8", "surrogateescape")
+    if b"\0" in encoded:
+        raise SpecError(f"failed to send {what} to the guest: it holds a NUL byte")
+    return encoded

@@ -1,0 +1,24 @@
+"""Platforms by name."""
+
+from __future__ import annotations
+
+from drupe.errors import SpecError
+from drupe.platform.base import Platform
+
+DEFAULT = "um-strict"
+NAMES = ("um-strict",)
+
+
+def find_platform(name: str) -> Platform:
+    """The platform of that name.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if name == "um-strict":
+        from drupe.platform.um import UserModeStrict
+
+        return UserModeStrict()
+    raise SpecError(
+        f"failed to find platform '{name}': no such platform", hint=f"one of: {', '.join(NAMES)}"
+    )
