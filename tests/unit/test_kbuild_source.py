@@ -20,7 +20,8 @@ from drupe.kbuild.mirror import (
     read_repositories,
 )
 from drupe.kbuild.progress import silent
-from drupe.kbuild.versions import Version, Versions, numeric, read_versions
+from drupe.kbuild.versions import Renamed, Version, Versions, numeric, read_versions
+from drupe.kconfig import Option
 
 KERNEL = Path(__file__).parents[2] / "kernel"
 MADISON = """\
@@ -72,9 +73,17 @@ def test_drupes_own_versions_can_be_read() -> None:
     assert read_versions(KERNEL / "versions.toml").tested()
 
 
+def test_older_versions_are_asked_by_their_own_names() -> None:
+    known = Versions((), 7, (), (Renamed("SYSCTL", "PROC_SYSCTL", "7.3"),))
+    options = {name: Option(name, "y", "why", "toy.config:1") for name in ("NET", "SYSCTL")}
+    assert known.translate(options, "7.3.4") == options
+    assert known.translate(options, "7.2.13").keys() == {"NET", "PROC_SYSCTL"}
+
+
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
+        ('suites = []\nmajor = 7\n[[renamed]]\nsymbol = "A"', "symbol, was, before"),
         ("nonsense", "failed to read"),
         ('suites = ["sid"]\nmajor = 7\nextra = 1', "unknown key 'extra'"),
         ('suites = "sid"\nmajor = 7', "suites is not a list"),

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drupe import process
@@ -110,7 +110,8 @@ def build(request: Request, report: Reporter = silent) -> Kernel:
     versions = read_versions(kernel_dir / "versions.toml")
     over = overlay.read_overlay(kernel_dir)
     compiler = toolchain.compiler()
-    inputs = Inputs(request.platform, over.digest(), allconfig(request.options), compiler)
+    config = allconfig(request.options) + "".join(f"# {entry}\n" for entry in versions.renamed)
+    inputs = Inputs(request.platform, over.digest(), config, compiler)
     ready = _ready(inputs, None, request, versions)
     if ready is None:
         toolchain.kernel_tools()
@@ -121,7 +122,8 @@ def build(request: Request, report: Reporter = silent) -> Kernel:
                 report(Progress("patch", f"Linux {origin.version}"))
                 hint = versions.hint()
                 overlay.apply(origin.directory, over, version=origin.version, hint=hint)
-                ready = _make(request, inputs, origin, report)
+                options = versions.translate(request.options, origin.version)
+                ready = _make(replace(request, options=options), inputs, origin, report)
     select(ready, request.profile)
     return ready
 
@@ -157,7 +159,7 @@ def _make(request: Request, inputs: Inputs, origin: source.Source, report: Repor
     target = TARGETS[request.platform]
     make = Make(origin.tree, f"{request.profile}-{request.platform}", target, report)
     wanted = make.output / "drupe.allconfig"
-    wanted.write_text(inputs.config)
+    wanted.write_text(allconfig(request.options))
     config = parse_dotconfig(make.configure(wanted))
     verify(request.options, config, origin.tree, srcarch=target.srcarch)
     before = [kernel.objects for kernel in list_kernels() if kernel.profile == request.profile]
@@ -186,8 +188,6 @@ def _make(request: Request, inputs: Inputs, origin: source.Source, report: Repor
 
 def _install(kernel: Kernel, image: Path, config: Path, strip: bool) -> Kernel:
     """Puts a kernel into the store: whole, by one rename."""
-    from dataclasses import replace
-
     home = paths.private_dir(paths.data_home() / "kernels")
     final, temporary = home / kernel.id, home / f".{kernel.id}.{os.getpid()}"
     try:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from drupe.errors import SpecError
+from drupe.kconfig import Option
 
 _STATUSES = ("tested", "untested", "broken")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)+")
@@ -28,6 +30,21 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Renamed:
+    """A symbol that older versions call otherwise.
+
+    Attributes:
+        symbol: as the fragments call it, without ``CONFIG_``.
+        was: its name in older versions.
+        before: the first version that has the new name.
+    """
+
+    symbol: str
+    was: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class Versions:
     """What versions.toml says.
 
@@ -35,11 +52,23 @@ class Versions:
         suites: Debian suites to look at, in order; ``{codename}`` stands for the machine's own.
         major: the newest package of this major version is the last resort.
         known: in order of preference.
+        renamed: symbols that not all of the versions call the same.
     """
 
     suites: tuple[str, ...]
     major: int
     known: tuple[Version, ...]
+    renamed: tuple[Renamed, ...] = ()
+
+    def translate(self, options: Mapping[str, Option], version: str) -> dict[str, Option]:
+        """Options under the names that a version has for their symbols."""
+        old = {
+            entry.symbol: entry.was
+            for entry in self.renamed
+            if numeric(version) < numeric(entry.before)
+        }
+        renamed = (replace(o, name=old.get(o.name, o.name)) for o in options.values())
+        return {option.name: option for option in renamed}
 
     def usable(self) -> list[str]:
         """Versions that the overlay applies to: the tested ones first."""
@@ -69,16 +98,24 @@ def read_versions(path: Path) -> Versions:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"failed to read '{path}': {error}") from error
-    if unknown := sorted(table.keys() - {"suites", "major", "version"}):
+    if unknown := sorted(table.keys() - {"suites", "major", "version", "renamed"}):
         raise SpecError(f"failed to read '{path}': unknown key '{unknown[0]}'")
     suites, major, known = table.get("suites"), table.get("major"), table.get("version", [])
+    renamed = table.get("renamed", [])
     if not isinstance(suites, list) or not all(isinstance(suite, str) for suite in suites):
         raise SpecError(f"failed to read '{path}': suites is not a list of names")
     if not isinstance(major, int):
         raise SpecError(f"failed to read '{path}': major is not a number")
     if not isinstance(known, list):
         raise SpecError(f"failed to read '{path}': version is not an array of tables")
-    return Versions(tuple(suites), major, tuple(_version(entry, path) for entry in known))
+    if not isinstance(renamed, list):
+        raise SpecError(f"failed to read '{path}': renamed is not an array of tables")
+    return Versions(
+        tuple(suites),
+        major,
+        tuple(_version(entry, path) for entry in known),
+        tuple(_renamed(entry, path) for entry in renamed),
+    )
 
 
 def _version(entry: Any, path: Path) -> Version:
@@ -90,6 +127,17 @@ def _version(entry: Any, path: Path) -> Version:
     if status not in _STATUSES:
         raise SpecError(f"failed to read '{path}': status {status!r} of {version} is unknown")
     return Version(version, status)
+
+
+def _renamed(entry: Any, path: Path) -> Renamed:
+    names = [field.name for field in fields(Renamed)]
+    if (
+        not isinstance(entry, dict)
+        or entry.keys() != set(names)
+        or not all(isinstance(value, str) for value in entry.values())
+    ):
+        raise SpecError(f"failed to read '{path}': renamed needs exactly {', '.join(names)}")
+    return Renamed(**entry)
 
 
 def numeric(version: str) -> tuple[int, ...]:
