@@ -133,15 +133,21 @@ def _attend(record: Record, session: Session, args: argparse.Namespace) -> int |
 
 
 def _finish(store: Store, record: Record, status: int) -> int:
-    """Waits for the power-off, after which all writes to volumes are on the host."""
-    process = record.process()
-    if process is not None and not process.wait(_POWER_OFF_TIMEOUT_S):
-        process.kill()
-        print(
-            f"drupe: container '{record.spec.name}' did not power off and was killed",
-            file=sys.stderr,
-        )
-    if record.spec.remove:
+    """Waits for the power-off, after which all writes to volumes are on the host.
+
+    A container that is removed anyway and has nothing to write is not waited for but ended.
+    """
+    spec, process = record.spec, record.process()
+    if process is not None:
+        if spec.remove and all(volume.readonly for volume in spec.volumes):
+            process.kill()
+        elif not process.wait(_POWER_OFF_TIMEOUT_S):
+            process.kill()
+            print(
+                f"drupe: container '{spec.name}' did not power off and was killed",
+                file=sys.stderr,
+            )
+    if spec.remove:
         try:
             store.remove(record)
         except NotFoundError:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +53,7 @@ class Store:
             HostError: the disk refused.
         """
         self.prepare()
-        container_id = secrets.token_hex(_ID_DIGITS // 2)
+        container_id = os.urandom(_ID_DIGITS // 2).hex()
         directory = self._containers / container_id
         try:
             with locked(self._home / "lock"):
@@ -209,7 +207,10 @@ class Store:
             link.unlink(missing_ok=True)
         # Without config.json nobody takes it for a container any more.
         (record.directory / "config.json").unlink(missing_ok=True)
-        shutil.rmtree(record.directory, ignore_errors=True)
+        # All files lie in it flat; the lock goes last, so that nobody takes a half removed one.
+        for name in sorted(os.listdir(record.directory), key=lambda name: name == "lock"):
+            (record.directory / name).unlink(missing_ok=True)
+        record.directory.rmdir()
 
     def _names_of(self, record: Record) -> list[Path]:
         try:
@@ -244,5 +245,7 @@ def _free_lock(makers: Path, directory: Path) -> Iterator[bool]:
 
 
 def _invent_name() -> str:
-    adjective = secrets.choice(_ADJECTIVES.split())
-    return f"{adjective}-{secrets.choice(_FRUITS.split())}-{secrets.token_hex(2)}"
+    first, second, *rest = os.urandom(4)
+    adjectives, fruits = _ADJECTIVES.split(), _FRUITS.split()
+    words = (adjectives[first % len(adjectives)], fruits[second % len(fruits)])
+    return f"{'-'.join(words)}-{bytes(rest).hex()}"

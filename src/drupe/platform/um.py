@@ -27,10 +27,10 @@ class UserModeStrict:
     name = "um-strict"
 
     def probe(self) -> list[Finding]:
-        """Tries a jail."""
-        from drupe.platform.probe import probe_jail
+        """Looks at this host, and tries a jail."""
+        from drupe.platform.probe import probe_user_mode
 
-        return probe_jail()
+        return probe_user_mode()
 
     def start(self, spec: MachineSpec, files: MachineFiles, on_pid: Callable[[int], None]) -> int:
         """Starts the container kernel as process 1 of a new jail."""

@@ -1,0 +1,125 @@
+"""``drupe system``: looks at this host: what it offers, what it lacks, and the way out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import time
+
+from drupe.cli.output import print_json, print_table
+from drupe.container import lifecycle
+from drupe.container.request import RunRequest, resolve
+from drupe.container.store import Store
+from drupe.errors import BootError, DrupeError, NotFoundError
+from drupe.guest.protocol import Type
+from drupe.platform.base import Finding
+from drupe.platform.registry import NAMES, find_platform
+
+_TOOLS = {
+    "mkfs.erofs": ("makes root images", "apt-get install erofs-utils"),
+    "busybox": ("the embedded image", "apt-get install busybox-static"),
+    "make": ("builds kernels", "apt-get install make"),
+    "gcc": ("builds kernels", "apt-get install gcc"),
+    "flex": ("builds kernels", "apt-get install flex"),
+    "bison": ("builds kernels", "apt-get install bison"),
+    "bc": ("builds kernels", "apt-get install bc"),
+    "musl-gcc": ("builds a smaller init", "apt-get install musl-tools"),
+    "ccache": ("builds kernels again sooner", "apt-get install ccache"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    verbs = parser.add_subparsers(dest="system_verb", required=True, metavar="VERB")
+    check = verbs.add_parser("check", help="what this host offers and lacks, with the way out")
+    check.add_argument("--format", choices=("table", "json"), default="table")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status: 1 if containers cannot run here."""
+    needed = [_prefixed(name, finding) for name in NAMES for finding in _probe(name)]
+    needed += [_kernel(), _guest()]
+    if all(finding.ok for finding in needed):
+        needed.append(_boot())
+    useful = [_tool(name) for name in _TOOLS] + [_kvm()]
+    if args.format == "json":
+        print_json({"needed": [_as_json(f) for f in needed], "useful": [_as_json(f) for f in useful]})
+    else:
+        rows = [("WHAT", "", "FOUND", "WAY OUT")]
+        rows += [_row(finding, "MISSING") for finding in needed]
+        rows += [_row(finding, "absent") for finding in useful]
+        print_table(rows)
+    return 0 if all(finding.ok for finding in needed) else 1
+
+
+def _probe(name: str) -> list[Finding]:
+    return find_platform(name).probe()
+
+
+def _prefixed(platform: str, finding: Finding) -> Finding:
+    return Finding(f"{platform}: {finding.name}", finding.ok, finding.detail, finding.hint)
+
+
+def _kernel() -> Finding:
+    from drupe.kbuild.kernels import find_kernel
+
+    try:
+        kernel = find_kernel("general")
+    except NotFoundError as error:
+        return Finding("kernel", ok=False, detail=str(error), hint=error.hint or "")
+    return Finding("kernel", ok=True, detail=f"{kernel.version} ({kernel.linux})")
+
+
+def _guest() -> Finding:
+    from drupe.kbuild.initramfs import find_initramfs
+
+    try:
+        return Finding("guest init", ok=True, detail=str(find_initramfs()))
+    except NotFoundError as error:
+        return Finding("guest init", ok=False, detail=str(error), hint=error.hint or "")
+
+
+def _boot() -> Finding:
+    """Runs a program in a container."""
+    request = RunRequest(image="busybox", args=("true",), remove=True, log=False)
+    store = Store()
+    begin = time.monotonic()
+    try:
+        with lifecycle.launched(
+            store, None, lambda i, n: resolve(request, i, n), detached=False
+        ) as (record, session):
+            session.expect(Type.EXITED, timeout_s=30.0)
+            milliseconds = (time.monotonic() - begin) * 1000
+        store.remove(record, force=True)
+    except DrupeError as error:
+        console = error.console.splitlines()[-1:] if isinstance(error, BootError) else []
+        return Finding("a container", ok=False, detail=" / ".join([str(error), *console]),
+                       hint=error.hint or "")
+    return Finding("a container", ok=True, detail=f"ran 'true' in {milliseconds:.0f} ms")
+
+
+def _tool(name: str) -> Finding:
+    purpose, hint = _TOOLS[name]
+    path = shutil.which(name)
+    return Finding(f"{name} ({purpose})", path is not None, path or "", hint)
+
+
+def _kvm() -> Finding:
+    ok = os.access("/dev/kvm", os.R_OK | os.W_OK)
+    detail = "/dev/kvm is there; no platform uses it yet" if ok else "no /dev/kvm"
+    return Finding("KVM (not needed)", ok, detail)
+
+
+def _row(finding: Finding, lack: str) -> tuple[str, str, str, str]:
+    mark = "ok" if finding.ok else lack
+    return finding.name, mark, finding.detail, "" if finding.ok else finding.hint
+
+
+def _as_json(finding: Finding) -> dict[str, object]:
+    return {
+        "name": finding.name,
+        "ok": finding.ok,
+        "detail": finding.detail,
+        "hint": "" if finding.ok else finding.hint,
+    }

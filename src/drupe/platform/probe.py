@@ -1,0 +1,91 @@
+"""Looks at this host for what user mode needs: by trying where that is possible."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from drupe.errors import HostError
+from drupe.jail.plan import JailPlan
+from drupe.jail.spawn import spawn
+from drupe.platform.base import Finding
+
+_MAPS_LEAST = 65_530
+
+
+def probe_user_mode() -> list[Finding]:
+    """What platform um-strict needs."""
+    return [_machine(), _jail(), _ptrace(), _executable_memory(), _maps()]
+
+
+def _machine() -> Finding:
+    machine = platform.machine()
+    return Finding(
+        "processor", machine == "x86_64", machine, "drupe runs on x86-64 only, so far"
+    )
+
+
+def _jail() -> Finding:
+    """Goes into a real jail and runs the smallest program there is in it."""
+    true = next((p for p in ("/bin/true", "/usr/bin/true") if os.access(p, os.X_OK)), "/bin/sh")
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    program = os.open(true, os.O_RDONLY | os.O_CLOEXEC)
+    plan = JailPlan(1 << 20, (), (), os.geteuid(), os.getegid(), all_ids=False)
+    try:
+        # It has no loader there and ends at once; that it was executed is all that is asked.
+        spawn(plan, program, [true], {}, [null, null, null], lambda _: None)
+    except HostError as error:
+        return Finding("jail", ok=False, detail=str(error), hint=_namespace_hint())
+    finally:
+        os.close(program)
+        os.close(null)
+    return Finding("jail", ok=True, detail="namespaces, no privileges, system call filter")
+
+
+def _namespace_hint() -> str:
+    ways = []
+    if _setting("kernel/unprivileged_userns_clone") == "0":
+        ways.append("sysctl kernel.unprivileged_userns_clone=1")
+    if _setting("user/max_user_namespaces") == "0":
+        ways.append("sysctl user.max_user_namespaces=10000")
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        ways.append("sysctl kernel.apparmor_restrict_unprivileged_userns=0")
+    return "; ".join(ways) or "allow user namespaces on this host, or run as root"
+
+
+def _ptrace() -> Finding:
+    scope = _setting("kernel/yama/ptrace_scope") or "0"
+    return Finding(
+        "ptrace",
+        scope != "3",
+        f"kernel.yama.ptrace_scope={scope}",
+        "forbidden until the next boot: leave kernel.yama.ptrace_scope below 3",
+    )
+
+
+def _executable_memory() -> Finding:
+    noexec = _setting("vm/memfd_noexec") or "0"
+    return Finding(
+        "executable memory",
+        noexec != "2",
+        f"vm.memfd_noexec={noexec}",
+        "sysctl vm.memfd_noexec=0",
+    )
+
+
+def _maps() -> Finding:
+    maps = int(_setting("vm/max_map_count") or _MAPS_LEAST)
+    return Finding(
+        "memory mappings",
+        maps >= _MAPS_LEAST,
+        f"vm.max_map_count={maps}",
+        f"sysctl vm.max_map_count={_MAPS_LEAST}",
+    )
+
+
+def _setting(name: str) -> str | None:
+    try:
+        return Path("/proc/sys", name).read_text().strip()
+    except OSError:
+        return None
