@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import struct
 from pathlib import Path
 
 from drupe.errors import HostError
@@ -28,19 +29,32 @@ def _machine() -> Finding:
 
 def _jail() -> Finding:
     """Goes into a real jail and runs the smallest program there is in it."""
-    true = next((p for p in ("/bin/true", "/usr/bin/true") if os.access(p, os.X_OK)), "/bin/sh")
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    program = os.open(true, os.O_RDONLY | os.O_CLOEXEC)
+    program = os.memfd_create("drupe-probe", os.MFD_CLOEXEC)
     plan = JailPlan(1 << 20, (), (), os.geteuid(), os.getegid(), all_ids=False)
     try:
-        # It has no loader there and ends at once; that it was executed is all that is asked.
-        spawn(plan, program, [true], {}, [null, null, null], lambda _: None)
+        os.write(program, _smallest_program())
+        spawn(plan, program, ["drupe-probe"], {}, [null, null, null], lambda _: None)
     except HostError as error:
         return Finding("jail", ok=False, detail=str(error), hint=_namespace_hint())
     finally:
         os.close(program)
         os.close(null)
     return Finding("jail", ok=True, detail="namespaces, no privileges, system call filter")
+
+
+def _smallest_program() -> bytes:
+    """A static x86-64 ELF file whose only instructions are exit_group(0). Source: elf(5)."""
+    code = b"\xb8\xe7\x00\x00\x00\x31\xff\x0f\x05"  # mov $231,%eax; xor %edi,%edi; syscall
+    base, headers = 0x40_0000, 64 + 56
+    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH",
+        *(ident, 2, 62, 1, base + headers, 64, 0, 0, 64, 56, 1, 64, 0, 0),
+    )
+    size = headers + len(code)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 4096)
+    return header + segment + code
 
 
 def _namespace_hint() -> str:
