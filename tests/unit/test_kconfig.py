@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drupe.errors import KernelConfigError, NotFoundError
@@ -41,6 +41,7 @@ def written(table: dict[str, tuple[str, str]]) -> str:
     return "".join(f"CONFIG_{name}={value}  # {why}\n" for name, (value, why) in table.items())
 
 
+@settings(deadline=None)
 @given(tables)
 def test_a_fragment_reads_back_as_written(table: dict[str, tuple[str, str]]) -> None:
     fragment = parse_fragment(f"# a comment\n\n{written(table)}", "toy")
@@ -51,6 +52,7 @@ def test_a_fragment_reads_back_as_written(table: dict[str, tuple[str, str]]) -> 
     assert all(option.reason for option in fragment.options)
 
 
+@settings(deadline=None)
 @given(tables)
 def test_kconfig_reads_what_allconfig_writes(table: dict[str, tuple[str, str]]) -> None:
     options = merge([parse_fragment(written(table), "toy")])
@@ -58,6 +60,7 @@ def test_kconfig_reads_what_allconfig_writes(table: dict[str, tuple[str, str]]) 
     assert parse_dotconfig(allconfig(options)) == kept
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_parses_or_is_refused_by_line(text: str) -> None:
     try:
@@ -71,6 +74,7 @@ def test_any_text_parses_or_is_refused_by_line(text: str) -> None:
     assert refusal.hint
 
 
+@settings(deadline=None)
 @given(tables, tables)
 def test_merging_succeeds_exactly_where_values_agree(
     one: dict[str, tuple[str, str]], two: dict[str, tuple[str, str]]
@@ -177,6 +181,7 @@ def test_unmet_names_what_is_missing(expression: str, expected: list[str]) -> No
     assert unmet(expression, config) == expected
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="AB()!&|=<> \"'$y", max_size=40))
 def test_any_expression_ends_in_an_answer(expression: str) -> None:
     assert isinstance(unmet(expression, {"A": "y"}), list)

@@ -18,7 +18,7 @@ from pathlib import Path
 from drupe import process
 from drupe.errors import HostError, SpecError
 from drupe.kbuild import assets, overlay, source, toolchain
-from drupe.kbuild.kernels import Kernel, list_kernels, select
+from drupe.kbuild.kernels import Kernel, list_kernels, select, shared_dir
 from drupe.kbuild.make import TARGETS, Make
 from drupe.kbuild.progress import Progress, Reporter, silent
 from drupe.kbuild.versions import Versions, read_versions
@@ -188,7 +188,7 @@ def _make(request: Request, inputs: Inputs, origin: source.Source, report: Repor
 
 def _install(kernel: Kernel, image: Path, config: Path, strip: bool) -> Kernel:
     """Puts a kernel into the store: whole, by one rename."""
-    home = paths.private_dir(paths.data_home() / "kernels")
+    home = shared_dir(paths.data_home() / "kernels")
     final, temporary = home / kernel.id, home / f".{kernel.id}.{os.getpid()}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -7,6 +7,7 @@ A guest is a directory ``guests/<id>/`` with ``initramfs.cpio`` and ``guest.json
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from drupe import process
 from drupe.errors import HostError, KernelBuildError, NotFoundError
 from drupe.kbuild import assets, cpio, toolchain
+from drupe.kbuild.kernels import shared_dir
 from drupe.kbuild.make import FAILED
 from drupe.kbuild.progress import Progress, Reporter, silent
 from drupe.store import atomic, paths
@@ -114,13 +116,14 @@ def _compile(source: Path, key: str, compiler: str) -> Path:
 
 
 def _install(key: str, compiler: str, init: bytes) -> Path:
-    home = paths.private_dir(paths.data_home() / "guests")
+    home = shared_dir(paths.data_home() / "guests")
     final, temporary = home / key[:16], home / f".{key[:16]}.{os.getpid()}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
+        temporary.mkdir(mode=0o755)
         atomic.write_bytes(temporary / "initramfs.cpio", pack(init), mode=0o644)
-        atomic.write_json(temporary / "guest.json", {"key": key, "compiler": compiler})
+        facts = json.dumps({"key": key, "compiler": compiler}, indent=1).encode() + b"\n"
+        atomic.write_bytes(temporary / "guest.json", facts, mode=0o644)
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
     except OSError as error:
@@ -131,7 +134,7 @@ def _install(key: str, compiler: str, init: bytes) -> Path:
 
 
 def _select(ready: Path) -> None:
-    home = paths.private_dir(paths.data_home() / "guests")
+    home = shared_dir(paths.data_home() / "guests")
     link, temporary = home / "current", home / f".current.{os.getpid()}"
     target = Path(os.path.relpath(ready, home))
     try:

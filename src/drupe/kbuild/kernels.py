@@ -131,13 +131,25 @@ def remove_kernel(name: str) -> Kernel:
     return kernel
 
 
+def shared_dir(path: Path) -> Path:
+    """Makes a directory that all users may read: kernels and guests hold no secrets.
+
+    So what root builds with XDG_DATA_HOME=/usr/local/share serves everyone.
+
+    Raises:
+        HostError: it cannot be made.
+    """
+    paths.private_dir(path).chmod(0o755)
+    return path
+
+
 def select(kernel: Kernel, profile: str) -> None:
     """Makes a kernel the one that a profile stands for, for this user.
 
     Raises:
         HostError: the link cannot be made.
     """
-    links = paths.private_dir(paths.data_home() / "kernels" / "profiles")
+    links = shared_dir(paths.data_home() / "kernels" / "profiles")
     link, temporary = links / profile, links / f".{profile}.{os.getpid()}"
     target = Path(os.path.relpath(kernel.linux.parent, links))
     try:
