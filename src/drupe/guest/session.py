@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -164,8 +165,10 @@ class Session:
 def guest_error(payload: bytes) -> GuestError:
     """The exception for an ERROR frame."""
     number, stage, text = decode_error(payload)
-    cause = f": {os.strerror(number)}" if number and os.strerror(number) not in text else ""
-    return GuestError(f"{text}{cause}", number=number, stage=stage)
+    # The number is the guest's word: strerror() takes not every one.
+    cause = os.strerror(number) if number in errno.errorcode else ""
+    told = not cause or cause in text
+    return GuestError(text if told else f"{text}: {cause}", number=number, stage=stage)
 
 
 def request(path: Path, frames: bytes, *, timeout_s: float) -> None:
@@ -196,6 +199,8 @@ def stop_frames(number: int, grace_ms: int) -> bytes:
 
 def exit_status(payload: bytes) -> int:
     """The shell's number for an EXITED frame: the exit status, or 128 + the signal."""
+    code: int
+    number: int
     code, number = EXITED.unpack(payload)
     if code > 255 or number > 64:
         raise broken(f"exit status {code}, signal {number}")
