@@ -117,7 +117,7 @@ class _Pump:
 
     def _on_session(self) -> None:
         frames = self._session.receive()
-        if not frames:
+        if frames is None:
             raise GuestError("failed to hear the end of the process: the guest has gone")
         for kind, payload in frames:
             if kind is Type.STDOUT:

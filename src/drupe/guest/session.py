@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import contextlib
 import os
 import select
 import socket
@@ -70,7 +71,14 @@ class Session:
 
     def close(self) -> None:
         """Ends the session; what it started ends too, unless detached."""
+        with contextlib.suppress(OSError):
+            # Closing alone ends nothing while a fork of this process holds the connection, too.
+            self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
+
+    def set_blocking(self, blocking: bool) -> None:
+        """Whether ``send``, ``receive`` and the like wait; they do at first."""
+        self._connection.setblocking(blocking)
 
     def send(self, frames: bytes) -> None:
         """Sends whole frames.
@@ -85,13 +93,32 @@ class Session:
                 f"failed to talk to the guest: {error.strerror}: it has gone"
             ) from error
 
+    def send_once(self, frames: bytes | bytearray) -> int:
+        """Sends what the connection takes now; returns how many bytes: 0 where it would wait.
+
+        Raises:
+            GuestError: the guest has gone.
+        """
+        try:
+            return self._connection.send(frames)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise GuestError(
+                f"failed to talk to the guest: {error.strerror}: it has gone"
+            ) from error
+
     def send_input(self, chunk: bytes) -> None:
         """Sends input, within the credit."""
+        self.send(self.input_frames(chunk))
+
+    def input_frames(self, chunk: bytes) -> bytes:
+        """The frames for input, within the credit, which they use up."""
         if len(chunk) > self.credit:
             raise ValueError(f"{len(chunk)} bytes of input, credit is {self.credit}")
         self.credit -= len(chunk)
-        for start in range(0, len(chunk), FRAME_MAX):
-            self.send(encode(Type.STDIN, chunk[start : start + FRAME_MAX]))
+        starts = range(0, len(chunk), FRAME_MAX)
+        return b"".join(encode(Type.STDIN, chunk[start : start + FRAME_MAX]) for start in starts)
 
     def end_input(self) -> None:
         """Tells that no more input comes."""
@@ -109,25 +136,24 @@ class Session:
         """Lets the session's process outlive it."""
         self.send(encode(Type.DETACH))
 
-    def receive(self) -> list[tuple[Type, bytes]]:
-        """Waits for frames; an empty list is the session's end. Credit is accounted here.
+    def receive(self) -> list[tuple[Type, bytes]] | None:
+        """Waits for the guest to send something; returns the frames in it, None at the end.
+
+        The list is empty where all that came was credit, which is accounted here.
 
         Raises:
-            GuestError: the guest broke the protocol, or answered with an error.
+            GuestError: the guest broke the protocol.
         """
         if self._pending:
             frames, self._pending = self._pending, []
             return frames
-        while True:
-            try:
-                received = self._connection.recv(_RECEIVE_BYTES)
-            except ConnectionResetError:
-                received = b""
-            if not received:
-                return []
-            frames = [f for f in self._parser.feed(received) if not self._handled(*f)]
-            if frames:
-                return frames
+        try:
+            received = self._connection.recv(_RECEIVE_BYTES)
+        except ConnectionResetError:
+            received = b""
+        if not received:
+            return None
+        return [frame for frame in self._parser.feed(received) if not self._handled(*frame)]
 
     def _handled(self, kind: Type, payload: bytes) -> bool:
         if kind is Type.STDIN_CREDIT:
@@ -149,17 +175,24 @@ class Session:
         while not self._pending:
             if deadline is not None:
                 left = max(0.0, deadline - time.monotonic())
-                if not select.select([self], [], [], left)[0]:
+                if not _readable(self, left):
                     raise BootError(f"failed to hear {kind.name} from the guest: no answer")
-            self._pending = self.receive()
-            if not self._pending:
+            frames = self.receive()
+            if frames is None:
                 raise BootError(f"failed to hear {kind.name} from the guest: it has gone")
+            self._pending = frames
         got, payload = self._pending.pop(0)
         if got is Type.ERROR:
             raise guest_error(payload)
         if got is not kind:
             raise broken(f"{got.name} instead of {kind.name}")
         return payload
+
+
+def _readable(session: Session, timeout_s: float) -> bool:
+    poll = select.poll()  # select() takes no descriptor above 1023
+    poll.register(session, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 def guest_error(payload: bytes) -> GuestError:
