@@ -101,3 +101,47 @@ class CommandError(DrupeError):
         self.argv = list(argv)
         self.status = status
         self.stderr = stderr
+
+
+class ExitStatusError(DrupeError):
+    """A command in a container ended with a status other than 0.
+
+    Attributes:
+        command: the program and its arguments.
+        exit_status: as a shell counts it: 128 + N for signal N.
+        stdout: what it wrote to standard output, unless that went elsewhere.
+        stderr: the same of standard error.
+    """
+
+    def __init__(
+        self, command: Sequence[str], exit_status: int, stdout: bytes = b"", stderr: bytes = b""
+    ) -> None:
+        lines = stderr.decode(errors="replace").strip().splitlines()
+        last = "".join(c for c in lines[-1] if c.isprintable()) if lines else ""
+        what = f"'{command[0]}'" if command else "the image's command"
+        super().__init__(
+            f"failed to run {what} in a container: exit status {exit_status}"
+            f"{': ' + last if last else ''}"
+        )
+        self.command = tuple(command)
+        self.exit_status = exit_status
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class TimedOutError(DrupeError, TimeoutError):
+    """Something in a container did not end in the time that it was given.
+
+    Attributes:
+        timeout_s: that time.
+        stdout: what a command had written to standard output by then.
+        stderr: the same of standard error.
+    """
+
+    def __init__(
+        self, message: str, timeout_s: float, stdout: bytes = b"", stderr: bytes = b""
+    ) -> None:
+        super().__init__(message)
+        self.timeout_s = timeout_s
+        self.stdout = stdout
+        self.stderr = stderr

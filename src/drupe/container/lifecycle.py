@@ -10,7 +10,7 @@ from drupe.container.machine import await_boot, boot_error, start_machine
 from drupe.container.record import Condition, Record, State
 from drupe.container.spec import ContainerSpec
 from drupe.container.store import Store
-from drupe.errors import BootError, GuestError, StateError
+from drupe.errors import BootError, GuestError, StateError, TimedOutError
 from drupe.guest.protocol import StartFlag, Type
 from drupe.guest.session import Session, connect, kill_frames, request, stop_frames
 from drupe.guest.spec import Process, process_frames
@@ -158,11 +158,14 @@ def wait(record: Record, timeout_s: float | None = None) -> int:
 
     Raises:
         StateError: it never ran.
-        TimeoutError: it has not ended in time.
+        TimedOutError: it has not ended in time.
     """
     process = record.process()
     if process is not None and not process.wait(timeout_s):
-        raise TimeoutError(f"container '{record.spec.name}' has not ended")
+        raise TimedOutError(
+            f"failed to wait for container '{record.spec.name}': not ended in {timeout_s} s",
+            timeout_s or 0.0,
+        )
     status = record.condition().status
     if status is None:
         raise StateError(f"failed to wait for container '{record.spec.name}': it never ran")

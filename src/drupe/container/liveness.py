@@ -76,7 +76,9 @@ class ProcessId:
             return
         try:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            select.select([descriptor], [], [])
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            poll.poll()
         except ProcessLookupError:
             pass
         finally:

@@ -5,10 +5,12 @@ Source: the Kubernetes container runtime interface's log format: TIME STREAM TAG
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from drupe.container.record import Record
 
@@ -38,18 +40,8 @@ def read_log(record: Record, *, follow: bool = False, tail: int | None = None) -
     """The entries of a container's log, the last ``tail`` of them; with ``follow`` also those to
     come, until the container has ended.
     """
-    try:
-        descriptor = os.open(
-            record.directory / "log", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        )
-    except FileNotFoundError:
-        return
-    try:
-        reader = _Reader(descriptor)
-        if tail is None:
-            yield from reader.entries()
-        else:
-            yield from deque(reader.entries(), maxlen=tail)
+    with LogReader(record) as reader:
+        yield from reader.entries(tail)
         process = record.process() if follow else None
         while process is not None:
             # What was written before the end is read after the end was seen.
@@ -57,18 +49,36 @@ def read_log(record: Record, *, follow: bool = False, tail: int | None = None) -
             yield from reader.entries()
             if ended:
                 break
-    finally:
-        os.close(descriptor)
 
 
-class _Reader:
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+class LogReader:
+    """Reads a container's log from its beginning, as it grows; waits for nothing."""
+
+    def __init__(self, record: Record) -> None:
         self._rest = b""
+        self._descriptor: int | None = None
+        with contextlib.suppress(FileNotFoundError):  # it keeps none
+            self._descriptor = os.open(
+                record.directory / "log", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
 
-    def entries(self) -> Iterator[Entry]:
-        """All whole lines that are there now."""
-        while chunk := os.read(self._descriptor, _READ_BYTES):
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def entries(self, tail: int | None = None) -> Iterator[Entry]:
+        """All whole lines from where the last call ended to now; the last ``tail`` of them."""
+        return self._entries() if tail is None else iter(deque(self._entries(), maxlen=tail))
+
+    def _entries(self) -> Iterator[Entry]:
+        while self._descriptor is not None:
+            chunk = os.read(self._descriptor, _READ_BYTES)
+            if not chunk:
+                return
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             for line in lines:
                 entry = parse_line(line)
