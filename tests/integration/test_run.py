@@ -80,7 +80,7 @@ def test_environment_directory_and_user(cli: Cli, tmp_path: Path) -> None:
         "-u", "65534", "--group-add", "5", "--hostname", "pit", "busybox", "sh", "-c", script,
     )
     lines = done.splitlines()
-    assert lines == ["option|file with spaces|/", "/made/for/it", "65534", "0", "0 5", "pit"]
+    assert lines == ["option|file with spaces|/", "/made/for/it", "65534", "65534", "65534 5", "pit"]
 
 
 def test_users_are_looked_up_in_the_container(cli: Cli) -> None:

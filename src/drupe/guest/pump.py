@@ -67,6 +67,9 @@ class _Pump:
                     self._streams.wakeup, selectors.EVENT_READ, self._on_wakeup
                 )
             while not self._done:
+                if self._session.buffered:
+                    self._on_session()
+                    continue
                 self._mind_input()
                 for key, _ in self._selector.select():
                     if not self._done:

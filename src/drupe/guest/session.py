@@ -136,6 +136,11 @@ class Session:
         """Lets the session's process outlive it."""
         self.send(encode(Type.DETACH))
 
+    @property
+    def buffered(self) -> bool:
+        """Whether ``receive`` returns at once: frames came along with one that was expected."""
+        return bool(self._pending)
+
     def receive(self) -> list[tuple[Type, bytes]] | None:
         """Waits for the guest to send something; returns the frames in it, None at the end.
 
