@@ -54,6 +54,7 @@ _CORE = (
     Rule("ptrace", 101, "stops guest processes at system calls and faults",
          _is(0, *_PTRACE_REQUESTS)),
     Rule("wait4", 61, "waits for a guest process to stop"),
+    Rule("waitid", 247, "notices guest processes that were killed from outside"),
     Rule("clone", 56, "makes a host process for a guest address space, and helper threads",
          _is(0, 0, mask=_CLONE_NEW_ANY)),
     Rule("execveat", 322, "starts that process on its stub, held open as a sealed file",
