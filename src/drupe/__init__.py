@@ -1,3 +1,66 @@
-"""drupe: containers that each run on a Linux kernel of their own, in user space."""
+"""drupe: containers that each run on a Linux kernel of their own, in user space.
+
+The names below are the public Python API, together with ``drupe.aio`` (the same for asyncio) and
+``drupe.errors``. They are imported when first used.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drupe import aio as aio
+    from drupe import errors as errors
+    from drupe.api.container import Container, get, list_containers
+    from drupe.api.options import ContainerOptions
+    from drupe.api.results import CompletedExec, CompletedRun
+    from drupe.api.run import run
+    from drupe.api.stream import ExecStream
+    from drupe.container.log import Entry
+    from drupe.container.record import State
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CompletedExec",
+    "CompletedRun",
+    "Container",
+    "ContainerOptions",
+    "Entry",
+    "ExecStream",
+    "State",
+    "__version__",
+    "aio",
+    "errors",
+    "get",
+    "list_containers",
+    "run",
+]
+
+_HOMES = {
+    "CompletedExec": "drupe.api.results",
+    "CompletedRun": "drupe.api.results",
+    "Container": "drupe.api.container",
+    "ContainerOptions": "drupe.api.options",
+    "Entry": "drupe.container.log",
+    "ExecStream": "drupe.api.stream",
+    "State": "drupe.container.record",
+    "get": "drupe.api.container",
+    "list_containers": "drupe.api.container",
+    "run": "drupe.api.run",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name when it is first used (PEP 562)."""
+    from importlib import import_module
+
+    if name in {"aio", "errors"}:
+        return import_module(f"drupe.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'drupe' has no attribute '{name}'")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

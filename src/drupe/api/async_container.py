@@ -1,0 +1,218 @@
+"""``drupe.aio.Container``: a container that goes on by itself, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal as signals
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Self, Unpack
+
+from drupe.api import engine
+from drupe.api.async_stream import ExecStream
+from drupe.api.options import (
+    ContainerOptions,
+    build_request,
+    check_input,
+    check_seconds,
+    check_signal,
+    option_name,
+)
+from drupe.api.results import CompletedExec, Output, Sink
+from drupe.api.stream import check_window
+from drupe.api.threads import in_thread
+from drupe.api.view import WINDOW, ContainerView
+from drupe.container import lifecycle
+from drupe.container.log import Entry, LogReader
+from drupe.errors import TimedOutError
+
+_LOG_ENTRIES = 1000
+"""Read at once from a log."""
+_LOG_POLL_S = 0.1
+
+
+class Container(ContainerView):
+    """A container, by ``Container.start``, ``get`` or ``list_containers``.
+
+    ``drupe.Container`` for asyncio: arguments, results and errors are the same. Used with ``async
+    with``, one that was started here is stopped and removed at the end of the block; when the end
+    of the block is cancelled, at once.
+    """
+
+    @classmethod
+    async def start(
+        cls,
+        image: str | None = None,
+        command: Sequence[str] = (),
+        *,
+        remove: bool = False,
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Starts a container that goes on by itself: ``drupe.Container.start``.
+
+        When cancelled, nothing of it stays.
+        """
+        request = build_request(image, command, options, remove=remove)
+        name = option_name(options)
+        store = await in_thread(engine.open_store)
+        launch = engine.Launch(store, request, name)
+        record = await in_thread(
+            launch.detached,
+            abort=launch.call_off,
+            undo=lambda late: engine.remove(store, late),
+        )
+        return cls(store, record, owned=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._owned:
+            await in_thread(
+                lambda: engine.stop_and_remove(self._store, self._record),
+                abort=lambda: engine.end_machine(self._record),
+            )
+
+    async def exec(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+        input: bytes | None = None,  # noqa: A002 (as in drupe.Container)
+        timeout: float | None = None,  # noqa: ASYNC109 (as in drupe.Container)
+        check: bool = False,
+        stdout: Sink | None = None,
+        stderr: Sink | None = None,
+    ) -> CompletedExec:
+        """Runs a further command in the container, to its end: ``drupe.Container.exec``.
+
+        When cancelled, the command is ended.
+        """
+        data, output = check_input(input), Output(stdout, stderr)
+        check_seconds("timeout", timeout)
+        stream = await self.exec_stream(
+            command, env=env, workdir=workdir, user=user, stdin=data is not None
+        )
+        async with stream:
+            status = await stream.complete(data, output, timeout)
+        result = output.completed(stream.command, status)
+        if check:
+            result.check()
+        return result
+
+    async def exec_stream(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+        stdin: bool = False,
+        tty: bool = False,
+        window: tuple[int, int] = WINDOW,
+    ) -> ExecStream:
+        """Starts a further command and returns it as it runs: ``drupe.Container.exec_stream``."""
+        check_window(*window)
+        connected = await in_thread(
+            lambda: engine.exec_process(
+                self._record,
+                command,
+                env=env,
+                workdir=workdir,
+                user=user,
+                stdin=stdin,
+                terminal=window if tty else None,
+            ),
+            undo=lambda late: late.close(),
+        )
+        return ExecStream(connected, stdin=stdin or tty)
+
+    async def logs(self, *, follow: bool = False, tail: int | None = None) -> AsyncIterator[Entry]:
+        """What the main process wrote, line by line: ``drupe.Container.logs``."""
+        engine.check_log(self._record, tail)
+        process = self._record.process() if follow else None
+        with LogReader(self._record) as reader:
+            entries = await in_thread(partial(reader.entries, tail))
+            while True:
+                # What was written before the end is read after the end was seen.
+                ended = process is None or not process.alive()
+                while batch := await in_thread(partial(_some, entries)):
+                    for entry in batch:
+                        yield entry
+                if ended:
+                    return
+                await asyncio.sleep(_LOG_POLL_S)
+                entries = reader.entries()
+
+    async def wait(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 (as in drupe.Container)
+        """Waits until the container has ended: ``drupe.Container.wait``."""
+        check_seconds("timeout", timeout)
+        process = self._record.process()
+        descriptor = None if process is None else process.open()
+        if descriptor is not None and not await _readable(descriptor, timeout):
+            raise TimedOutError(
+                f"failed to wait for container '{self.name}': not ended in {timeout:g} s",
+                timeout or 0.0,
+            )
+        return engine.wait(self._record, 0.0)
+
+    async def stop(
+        self, grace: float = lifecycle.STOP_GRACE_S, *, signal: int = signals.SIGTERM
+    ) -> int | None:
+        """Ends the container in order: ``drupe.Container.stop``. When cancelled, at once."""
+        check_seconds("grace", grace)
+        check_signal(signal)
+        condition = await in_thread(
+            lambda: lifecycle.stop(self._record, signal=signal, grace_s=grace),
+            abort=lambda: engine.end_machine(self._record),
+        )
+        return condition.status
+
+    async def kill(self, signal: int = signals.SIGKILL) -> None:
+        """Sends a signal to the main process: ``drupe.Container.kill``."""
+        check_signal(signal)
+        await in_thread(lambda: lifecycle.kill(self._record, signal))
+
+    async def remove(self, *, force: bool = False) -> None:
+        """Removes the container: ``drupe.Container.remove``."""
+        await in_thread(lambda: self._store.remove(self._record, force=force))
+
+
+async def get(name_or_id: str) -> Container:
+    """A container by name, id, or the beginning of its id: ``drupe.get``."""
+    store = await in_thread(engine.open_store)
+    return Container(store, await in_thread(lambda: engine.find(store, name_or_id)))
+
+
+async def list_containers(*, all: bool = False) -> list[Container]:  # noqa: A002 (as in drupe)
+    """The containers of this user, the oldest first: ``drupe.list_containers``."""
+    store = await in_thread(engine.open_store)
+    found = await in_thread(lambda: engine.records(store, ended=all))
+    return [Container(store, record) for record in found]
+
+
+def _some(entries: Iterator[Entry]) -> list[Entry]:
+    return list(islice(entries, _LOG_ENTRIES))
+
+
+async def _readable(descriptor: int, timeout: float | None) -> bool:  # noqa: ASYNC109
+    """Waits until a pidfd tells the end of its process; whether it did in time. Closes it."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            await readable.wait()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return False
+    else:
+        return True
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

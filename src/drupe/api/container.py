@@ -1,0 +1,233 @@
+"""``drupe.Container``: a container that goes on by itself."""
+
+from __future__ import annotations
+
+import signal as signals
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Self, Unpack
+
+from drupe.api import engine
+from drupe.api.options import (
+    ContainerOptions,
+    build_request,
+    check_input,
+    check_seconds,
+    check_signal,
+    option_name,
+)
+from drupe.api.results import CompletedExec, Output, Sink
+from drupe.api.stream import ExecStream, check_window
+from drupe.api.view import WINDOW, ContainerView
+from drupe.container import lifecycle
+from drupe.container.log import Entry, read_log
+
+
+class Container(ContainerView):
+    """A container, by ``Container.start``, ``get`` or ``list_containers``.
+
+    As a context manager, one that was started here is stopped and removed at the end of the block;
+    one that was merely looked up is left alone. It may be used from several threads. It holds
+    nothing open: the container lives on without it, and after the program.
+    """
+
+    @classmethod
+    def start(
+        cls,
+        image: str | None = None,
+        command: Sequence[str] = (),
+        *,
+        remove: bool = False,
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Starts a container that goes on by itself; returns when its main process runs.
+
+        What is said about threads and ``fork()`` at ``drupe.run`` holds here, too.
+
+        Args:
+            image: name of an image; None: a ``rootfs`` is among the options.
+            command: the program and its arguments; empty: the image's own.
+            remove: once it has ended, the next program that uses drupe removes it.
+            options: see ``ContainerOptions``.
+
+        Raises:
+            SpecError: something is wrong with the options.
+            NotFoundError: there is no such image or kernel.
+            HostError: this host lacks something, or refused.
+            BootError: the container kernel did not come up.
+            GuestError: the command could not be started.
+        """
+        request = build_request(image, command, options, remove=remove)
+        name = option_name(options)
+        store = engine.open_store()
+        return cls(store, engine.Launch(store, request, name).detached(), owned=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._owned:
+            engine.stop_and_remove(self._store, self._record)
+
+    def exec(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+        input: bytes | None = None,  # noqa: A002 (subprocess.run's name for it)
+        timeout: float | None = None,
+        check: bool = False,
+        stdout: Sink | None = None,
+        stderr: Sink | None = None,
+    ) -> CompletedExec:
+        """Runs a further command in the container, to its end.
+
+        Args:
+            command: the program and its arguments.
+            env: variables above the container's.
+            workdir: default: the container's.
+            user: user[:group]; default: the container's.
+            input: bytes for its standard input; None: it reads /dev/null.
+            timeout: seconds that it may take.
+            check: an exit status other than 0 is an error.
+            stdout: called with each piece of standard output, which is then not kept in memory.
+            stderr: the same for standard error.
+
+        Raises:
+            StateError: the container does not run.
+            GuestError: the command could not be started (``number`` tells why: ENOENT, EACCES), or
+                the container ended under it.
+            TimedOutError: it took too long, and was killed; holds the output so far.
+            ExitStatusError: ``check``, and it failed; holds the output.
+        """
+        data, output = check_input(input), Output(stdout, stderr)
+        check_seconds("timeout", timeout)
+        stream = self.exec_stream(
+            command, env=env, workdir=workdir, user=user, stdin=data is not None
+        )
+        with stream:
+            status = stream.complete(data, output, timeout)
+        result = output.completed(stream.command, status)
+        if check:
+            result.check()
+        return result
+
+    def exec_stream(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+        stdin: bool = False,
+        tty: bool = False,
+        window: tuple[int, int] = WINDOW,
+    ) -> ExecStream:
+        """Starts a further command in the container and returns it as it runs.
+
+        Args:
+            command: the program and its arguments.
+            env: variables above the container's.
+            workdir: default: the container's.
+            user: user[:group]; default: the container's.
+            stdin: it gets what is written to the stream; else it reads /dev/null.
+            tty: it gets a terminal, for input and output.
+            window: rows and columns of that.
+
+        Raises:
+            StateError: the container does not run.
+            GuestError: the command could not be started.
+        """
+        check_window(*window)
+        connected = engine.exec_process(
+            self._record,
+            command,
+            env=env,
+            workdir=workdir,
+            user=user,
+            stdin=stdin,
+            terminal=window if tty else None,
+        )
+        return ExecStream(connected, stdin=stdin or tty)
+
+    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Entry]:
+        """What the main process wrote, line by line.
+
+        Args:
+            follow: go on until the container has ended.
+            tail: only the last so many entries of what is there already.
+
+        Raises:
+            StateError: it keeps no log.
+        """
+        engine.check_log(self._record, tail)
+        return read_log(self._record, follow=follow, tail=tail)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits until the container has ended; returns its exit status.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            TimedOutError: it has not ended in time; it goes on.
+            NotFoundError: it was removed.
+        """
+        check_seconds("timeout", timeout)
+        return engine.wait(self._record, timeout)
+
+    def stop(
+        self, grace: float = lifecycle.STOP_GRACE_S, *, signal: int = signals.SIGTERM
+    ) -> int | None:
+        """Ends the container in order, if it runs; returns its exit status.
+
+        What it wrote to volumes is on the host afterwards.
+
+        Args:
+            grace: seconds between the signal and SIGKILL.
+            signal: to the main process.
+        """
+        check_seconds("grace", grace)
+        return lifecycle.stop(self._record, signal=check_signal(signal), grace_s=grace).status
+
+    def kill(self, signal: int = signals.SIGKILL) -> None:
+        """Sends a signal to the main process.
+
+        Raises:
+            StateError: the container does not run.
+        """
+        lifecycle.kill(self._record, check_signal(signal))
+
+    def remove(self, *, force: bool = False) -> None:
+        """Removes the container, its log, and all that it wrote but to volumes.
+
+        Args:
+            force: one that runs is ended, at once.
+
+        Raises:
+            StateError: it runs.
+            NotFoundError: it was removed already.
+        """
+        self._store.remove(self._record, force=force)
+
+
+def get(name_or_id: str) -> Container:
+    """A container by name, id, or the beginning of its id.
+
+    Raises:
+        NotFoundError: there is none.
+        SpecError: several ids begin so.
+    """
+    store = engine.open_store()
+    return Container(store, engine.find(store, name_or_id))
+
+
+def list_containers(*, all: bool = False) -> list[Container]:  # noqa: A002 (the command's option)
+    """The containers of this user, the oldest first.
+
+    Args:
+        all: those that do not run, too.
+    """
+    store = engine.open_store()
+    return [Container(store, record) for record in engine.records(store, ended=all)]

@@ -1,0 +1,182 @@
+"""What a new container may be given, and the checks of it that Python needs."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from drupe.container.request import RunRequest
+from drupe.container.spec import MEMORY_DEFAULT_BYTES, check_name, parse_memory
+from drupe.platform.registry import DEFAULT
+
+_SIGNAL_MAX = 64
+
+
+class ContainerOptions(TypedDict, total=False):
+    """Keyword arguments of ``run`` and ``Container.start``; None is as good as left out.
+
+    Attributes:
+        rootfs: a directory of the host to run instead of an image; it is only read, writes go to
+            a layer that is thrown away.
+        env: variables, NAME → value, above those of the image.
+        workdir: directory of the main process, absolute, made if missing.
+        user: user[:group] of the main process, names or numbers; default: root.
+        groups: its supplementary groups, names or numbers.
+        hostname: default: the first 12 digits of the container's id.
+        volumes: directories of the host to share: "HOST:GUEST" or "HOST:GUEST:ro".
+        memory: of the container, its kernel included: bytes, or a string such as "512m".
+        platform: what runs its kernel; default: the platform ``um-strict``.
+        kernel: a profile, the beginning of a kernel's id, or a path with a slash; default: the
+            profile ``general``.
+        name: unique among this user's containers; default: one is made up.
+        labels: notes, NAME → value.
+        entrypoint: a program that gets the command as its arguments.
+    """
+
+    rootfs: str | os.PathLike[str] | None
+    env: Mapping[str, str] | None
+    workdir: str | None
+    user: str | None
+    groups: Sequence[str] | None
+    hostname: str | None
+    volumes: Sequence[str] | None
+    memory: int | str | None
+    platform: str | None
+    kernel: str | os.PathLike[str] | None
+    name: str | None
+    labels: Mapping[str, str] | None
+    entrypoint: str | None
+
+
+def build_request(
+    image: str | None,
+    command: Sequence[str],
+    options: ContainerOptions,
+    *,
+    stdin: bool = False,
+    remove: bool = False,
+    log: bool = True,
+) -> RunRequest:
+    """The request that these arguments make; the name is not part of it.
+
+    Raises:
+        TypeError: an argument is unknown, or of another type.
+        ValueError: an argument makes no sense.
+        SpecError: a size or a name is not one.
+    """
+    if unknown := set(options) - set(ContainerOptions.__annotations__):
+        raise TypeError(f"unexpected keyword argument '{min(unknown)}'")
+    if image is not None and options.get("rootfs") is not None:
+        raise ValueError("an image and a rootfs: only one of them can be the root")
+    rootfs, memory = options.get("rootfs"), options.get("memory")
+    return RunRequest(
+        image=image,
+        args=check_strings("command", command),
+        rootfs=None if rootfs is None else os.fspath(rootfs),
+        entrypoint=options.get("entrypoint"),
+        env=check_mapping("env", options.get("env")),
+        cwd=options.get("workdir"),
+        user=options.get("user") or "",
+        groups=check_strings("groups", options.get("groups") or ()),
+        hostname=options.get("hostname"),
+        volumes=check_strings("volumes", options.get("volumes") or ()),
+        memory_bytes=MEMORY_DEFAULT_BYTES if memory is None else _memory_bytes(memory),
+        platform=options.get("platform") or DEFAULT,
+        kernel=_kernel(options.get("kernel")),
+        stdin=stdin,
+        remove=remove,
+        labels=check_mapping("labels", options.get("labels")),
+        log=log,
+    )
+
+
+def option_name(options: ContainerOptions) -> str | None:
+    """The name asked for.
+
+    Raises:
+        SpecError: it cannot be a container's.
+    """
+    name = options.get("name")
+    return None if name is None else check_name(name)
+
+
+def check_strings(what: str, strings: Sequence[str]) -> tuple[str, ...]:
+    """A sequence of strings, which a string is not here.
+
+    Raises:
+        TypeError: something else.
+    """
+    if isinstance(strings, str | bytes):
+        raise TypeError(
+            f"{what} is a list of strings, not a string; for a shell: ['sh', '-c', {strings!r}]"
+            if what == "command"
+            else f"{what} is a list of strings, not a string"
+        )
+    for string in strings:
+        if not isinstance(string, str):
+            raise TypeError(f"{what} is a list of strings, and {string!r} is none")
+    return tuple(strings)
+
+
+def check_mapping(what: str, mapping: Mapping[str, str] | None) -> dict[str, str]:
+    """Names and values, all strings.
+
+    Raises:
+        TypeError: something else.
+        ValueError: a name is empty or holds "=".
+    """
+    for name, value in (mapping or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"{what} maps strings to strings, not {name!r} to {value!r}")
+        if not name or "=" in name:
+            raise ValueError(f"{what}: {name!r} cannot be a name")
+    return dict(mapping or {})
+
+
+def check_input(data: bytes | bytearray | memoryview | None) -> bytes | None:
+    """Bytes for standard input, or None.
+
+    Raises:
+        TypeError: something else, such as a string.
+    """
+    if data is not None and not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"input is bytes, not {type(data).__name__}")
+    return None if data is None else bytes(data)
+
+
+def check_seconds(what: str, seconds: float | None) -> float | None:
+    """A time in seconds, or None: no limit.
+
+    Raises:
+        ValueError: negative, or not a number.
+    """
+    if seconds is not None and not (seconds >= 0 and math.isfinite(seconds)):
+        raise ValueError(f"{what} of {seconds} seconds")
+    return seconds
+
+
+def check_signal(number: int) -> int:
+    """A signal's number, by Linux's count.
+
+    Raises:
+        ValueError: none.
+    """
+    if not 1 <= number <= _SIGNAL_MAX:
+        raise ValueError(f"signal {number}: there are 1 to {_SIGNAL_MAX}")
+    return int(number)
+
+
+def _memory_bytes(memory: int | str) -> int:
+    if isinstance(memory, bool) or not isinstance(memory, int | str):
+        raise TypeError(f"memory is bytes or a string such as '512m', not {memory!r}")
+    return parse_memory(str(memory))
+
+
+def _kernel(kernel: str | os.PathLike[str] | None) -> str:
+    if kernel is None:
+        return "general"
+    # A path object is a path, also where it has no slash.
+    return kernel if isinstance(kernel, str) else str(Path(kernel).absolute())
