@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -71,6 +72,8 @@ class _Pump:
                     self._on_session()
                     continue
                 self._mind_input()
+                if self._done:
+                    break
                 for key, _ in self._selector.select():
                     if not self._done:
                         key.data()
@@ -78,7 +81,7 @@ class _Pump:
 
     def _mind_input(self) -> None:
         """Reads input only while the guest has credit for it."""
-        wanted = self._input_open and self._session.credit >= _CHUNK_BYTES
+        wanted = self._wants_input()
         if wanted == self._registered or self._streams.stdin is None:
             return
         try:
@@ -90,10 +93,15 @@ class _Pump:
                 self._selector.unregister(self._streams.stdin)
         except PermissionError:
             # A regular file cannot be polled and is always ready.
-            while self._input_open and self._session.credit >= _CHUNK_BYTES:
+            while self._wants_input():
                 self._on_input()
             return
         self._registered = wanted
+
+    def _wants_input(self) -> bool:
+        # What the detach keys held back comes with the next chunk.
+        room = self._session.credit - len(self._streams.detach_keys)
+        return self._input_open and not self._done and room >= _CHUNK_BYTES
 
     def _on_input(self) -> None:
         assert self._streams.stdin is not None  # noqa: S101 (registered only then)
@@ -136,7 +144,9 @@ class _Pump:
     def _on_wakeup(self) -> None:
         assert self._streams.wakeup is not None  # noqa: S101 (registered only then)
         for number in os.read(self._streams.wakeup, 4096):
-            self._streams.on_signal(signal.Signals(number))
+            # A guest that has closed its end: what it sent before that is still to be read.
+            with contextlib.suppress(GuestError):
+                self._streams.on_signal(signal.Signals(number))
 
 
 class DetachKeys:
@@ -144,23 +154,25 @@ class DetachKeys:
 
     def __init__(self, keys: bytes) -> None:
         self._keys = keys
-        self._matched = 0
+        self._held = bytearray()
 
     def feed(self, chunk: bytes) -> tuple[bytes, bool]:
-        """Returns what is to be passed on, and whether the sequence was completed."""
+        """Returns what is to be passed on, and whether the sequence was completed.
+
+        An empty chunk is the end: nothing is held back any more.
+        """
         if not self._keys:
             return chunk, False
+        if not chunk:
+            held, self._held = bytes(self._held), bytearray()
+            return held, False
         passed = bytearray()
         for byte in chunk:
-            if byte != self._keys[self._matched]:
-                passed += self._keys[: self._matched]
-                self._matched = 0
-            if byte == self._keys[self._matched]:
-                self._matched += 1
-                if self._matched == len(self._keys):
-                    return bytes(passed), True
-            else:
-                passed.append(byte)
+            self._held.append(byte)
+            while not self._keys.startswith(self._held):
+                passed.append(self._held.pop(0))
+            if self._held == self._keys:
+                return bytes(passed), True
         return bytes(passed), False
 
 
@@ -172,8 +184,10 @@ def parse_detach_keys(text: str) -> bytes:
     """
     keys = bytearray()
     for name in text.split(",") if text else []:
+        if not name.isascii():
+            raise ValueError(name)
         if len(name) == 1:
-            keys += name.encode("ascii")
+            keys += name.encode()
         elif name.startswith("ctrl-") and len(name) == 6 and "@" <= name[5].upper() <= "_":
             keys.append(ord(name[5].upper()) & 0x1F)
         else:
