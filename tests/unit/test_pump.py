@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -31,7 +32,8 @@ class Guest:
         self.credit = protocol.STDIN_WINDOW
         self.buffer = b""
         assert self.frame() == (Type.HELLO, protocol.HELLO.pack(protocol.MAGIC, 1, 0))
-        connection.sendall(protocol.hello())
+        with contextlib.suppress(BrokenPipeError):  # a host that has left already
+            connection.sendall(protocol.hello())
 
     def frame(self) -> tuple[Type, bytes] | None:
         """The next frame from the host; None at the end."""
