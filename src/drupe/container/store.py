@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from drupe.container.record import Condition, Record, State
@@ -78,8 +78,11 @@ class Store:
 
     def list(self) -> list[Record]:
         """All containers, the oldest first; those still being made are left out."""
-        found = [r for r in self._records() if (r.directory / "config.json").exists()]
-        return sorted(found, key=lambda record: record.spec.created_ns)
+        found = []
+        for record in self._records():
+            with suppress(NotFoundError):
+                found.append((record.spec.created_ns, record.id, record))
+        return [record for _, _, record in sorted(found)]
 
     def find(self, reference: str) -> Record:
         """A container by name, id, or the beginning of its id.
@@ -208,9 +211,12 @@ class Store:
         # Without config.json nobody takes it for a container any more.
         (record.directory / "config.json").unlink(missing_ok=True)
         # All files lie in it flat; the lock goes last, so that nobody takes a half removed one.
-        for name in sorted(os.listdir(record.directory), key=lambda name: name == "lock"):
+        for name in set(os.listdir(record.directory)) - {"lock"}:
             (record.directory / name).unlink(missing_ok=True)
-        record.directory.rmdir()
+        # Held by whoever opens the lock to sweep, and would make it again in between.
+        with locked(self._home / "lock"):
+            (record.directory / "lock").unlink(missing_ok=True)
+            record.directory.rmdir()
 
     def _names_of(self, record: Record) -> list[Path]:
         try:
@@ -237,7 +243,8 @@ def _free_lock(makers: Path, directory: Path) -> Iterator[bool]:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
+        # Without a name: the container was removed after its lock was opened.
+        yield os.fstat(lock).st_nlink > 0
     except BlockingIOError:
         yield False
     finally:
