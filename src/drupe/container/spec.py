@@ -141,12 +141,12 @@ def parse_memory(text: str) -> int:
     Raises:
         SpecError: not such a number, or out of bounds.
     """
-    match = re.fullmatch(r"(\d{1,15})([bkmg]?)b?", text.lower())
+    match = re.fullmatch(r"(\d{1,15})([kmg]?)b?", text.lower())
     if match is None:
         raise SpecError(
             f"failed to use memory '{text}': not a size", hint="a number with b, k, m or g: 512m"
         )
-    size = int(match[1]) << {"": 0, "b": 0, "k": 10, "m": 20, "g": 30}[match[2]]
+    size = int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2]]
     if not MEMORY_LEAST_BYTES <= size <= MEMORY_MOST_BYTES:
         raise SpecError(
             f"failed to use memory '{text}': {size} bytes",
