@@ -49,17 +49,19 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Imports a public name when it is first used (PEP 562)."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # who checks types would take any name for one of these
 
-    if name in {"aio", "errors"}:
-        return import_module(f"drupe.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'drupe' has no attribute '{name}'")
-    value: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Imports a public name when it is first used (PEP 562)."""
+        from importlib import import_module
+
+        if name in {"aio", "errors"}:
+            return import_module(f"drupe.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'drupe' has no attribute '{name}'")
+        value: object = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
