@@ -1,0 +1,1 @@
+"""Benchmarks: programs, not tests. Both sides in one run, interleaved; results written by them."""
