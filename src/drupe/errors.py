@@ -30,7 +30,7 @@ class NotFoundError(DrupeError):
 
 
 class HostError(DrupeError):
-    """This host lacks a feature or a right, or refused an operation."""
+    """The host lacks a feature or a right, or refused an operation."""
 
 
 class KernelConfigError(DrupeError):

@@ -40,7 +40,7 @@ def set_no_new_privs() -> None:
 
 
 def drop_capabilities() -> None:
-    """Empties all capability sets, the bounding set included, so that execve() cannot refill them."""
+    """Empties all capability sets; also the bounding set, so that no execve() refills them."""
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     for capability in range(64):
         try:

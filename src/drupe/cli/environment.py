@@ -13,11 +13,18 @@ from drupe.errors import SpecError
 def add_environment(parser: argparse.ArgumentParser) -> None:
     """Declares the two options."""
     parser.add_argument(
-        "-e", "--env", action="append", default=[], metavar="NAME[=VALUE]",
+        "-e",
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
         help="a variable; without a value, the caller's own",
     )
     parser.add_argument(
-        "--env-file", action="append", default=[], metavar="FILE",
+        "--env-file",
+        action="append",
+        default=[],
+        metavar="FILE",
         help="variables, one a line; '#' begins a comment",
     )
 

@@ -22,8 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
     add("-w", "--workdir", metavar="DIR", help="its directory (default: the container's)")
     add("-u", "--user", metavar="USER[:GROUP]", help="names or numbers (default: the container's)")
-    add("--detach-keys", default=DETACH_KEYS, metavar="KEYS", help="what to type to leave it "
-        f"running (default: {DETACH_KEYS})")
+    add(
+        "--detach-keys",
+        default=DETACH_KEYS,
+        metavar="KEYS",
+        help=f"what to type to leave it running (default: {DETACH_KEYS})",
+    )
     add("container", help="name or id")
     add("command", help="the program")
     add("arguments", nargs=argparse.REMAINDER, help="its arguments")
@@ -48,7 +52,5 @@ def main(args: argparse.Namespace) -> int:
     with lifecycle.executed(record, process, detached=args.detach) as session:
         if args.detach:
             return 0
-        status = attach(
-            session, stdin=args.interactive, tty=args.tty, detach_keys=args.detach_keys
-        )
+        status = attach(session, stdin=args.interactive, tty=args.tty, detach_keys=args.detach_keys)
     return 0 if status is None else status

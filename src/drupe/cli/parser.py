@@ -14,8 +14,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises SpecError for bad arguments."""
-        raise SpecError(f"failed to read the arguments of '{self.prog}': {message}",
-                        hint=f"'{self.prog} --help' lists them")
+        raise SpecError(
+            f"failed to read the arguments of '{self.prog}': {message}",
+            hint=f"'{self.prog} --help' lists them",
+        )
 
 
 def parse(verb: str, text: str, module: ModuleType, arguments: list[str]) -> argparse.Namespace:

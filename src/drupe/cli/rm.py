@@ -15,6 +15,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    return for_each(
-        args.containers, lambda store, record: store.remove(record, force=args.force)
-    )
+    return for_each(args.containers, lambda store, record: store.remove(record, force=args.force))

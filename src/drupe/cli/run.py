@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from drupe.cli import terminal
@@ -30,27 +31,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-d", "--detach", action="store_true", help="leave it running, print its id")
     add("-i", "--interactive", action="store_true", help="pass standard input on")
     add("-t", "--tty", action="store_true", help="give it a terminal")
-    add("--rm", action="store_true", help="remove the container when it ends; a foreground one "
-        "then keeps no log")
+    add(
+        "--rm",
+        action="store_true",
+        help="remove the container when it ends; a foreground one then keeps no log",
+    )
     add("--name", help="a name for it")
-    add("--rootfs", metavar="DIR", help="run the programs of a directory ('/': of this host); it is "
-        "only read, writes go to a layer that is thrown away")
-    add("-v", "--volume", action="append", default=[], metavar="HOST:GUEST[:ro]",
-        help="share a directory of the host")
+    add(
+        "--rootfs",
+        metavar="DIR",
+        help="run the programs of a directory ('/': of this host); it is "
+        "only read, writes go to a layer that is thrown away",
+    )
+    add(
+        "-v",
+        "--volume",
+        action="append",
+        default=[],
+        metavar="HOST:GUEST[:ro]",
+        help="share a directory of the host",
+    )
     add_environment(parser)
     add("-w", "--workdir", metavar="DIR", help="its directory, made if missing")
     add("-u", "--user", default="", metavar="USER[:GROUP]", help="names or numbers")
     add("--group-add", action="append", default=[], metavar="GROUP", help="a further group")
-    add("-m", "--memory", metavar="SIZE", help="memory of the container, its kernel included "
-        f"(default: {MEMORY_DEFAULT_BYTES >> 20}m)")
+    add(
+        "-m",
+        "--memory",
+        metavar="SIZE",
+        help="memory of the container, its kernel included "
+        f"(default: {MEMORY_DEFAULT_BYTES >> 20}m)",
+    )
     add("--entrypoint", metavar="PROGRAM", help="a program that gets COMMAND as arguments")
     add("--hostname", metavar="NAME", help="default: the first 12 digits of its id")
     add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
     add("--platform", default=DEFAULT, help=f"what runs its kernel: {', '.join(NAMES)}")
-    add("--kernel", default="general", metavar="PROFILE|ID|PATH", help="its kernel "
-        "(default: general)")
-    add("--detach-keys", default=DETACH_KEYS, metavar="KEYS", help="what to type to leave it "
-        f"running (default: {DETACH_KEYS})")
+    add(
+        "--kernel",
+        default="general",
+        metavar="PROFILE|ID|PATH",
+        help="its kernel (default: general)",
+    )
+    add(
+        "--detach-keys",
+        default=DETACH_KEYS,
+        metavar="KEYS",
+        help=f"what to type to leave it running (default: {DETACH_KEYS})",
+    )
     add("--cidfile", metavar="FILE", help="write its id to a file that does not exist yet")
     add("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
@@ -117,9 +144,7 @@ def _request(args: argparse.Namespace) -> RunRequest:
 
 def _attend(record: Record, session: Session, args: argparse.Namespace) -> int | None:
     try:
-        return attach(
-            session, stdin=args.interactive, tty=args.tty, detach_keys=args.detach_keys
-        )
+        return attach(session, stdin=args.interactive, tty=args.tty, detach_keys=args.detach_keys)
     except GuestError as error:
         # The session broke off: its kernel was killed or crashed, unless it still runs.
         process = record.process()
@@ -148,10 +173,8 @@ def _finish(store: Store, record: Record, status: int) -> int:
                 file=sys.stderr,
             )
     if spec.remove:
-        try:
+        with suppress(NotFoundError):  # somebody else has removed it
             store.remove(record)
-        except NotFoundError:
-            pass  # somebody else has
     return status
 
 

@@ -14,7 +14,9 @@ from drupe.guest.session import Session
 DETACH_KEYS = "ctrl-p,ctrl-q"
 
 
-def attach(session: Session, *, stdin: bool, tty: bool, detach_keys: str = DETACH_KEYS) -> int | None:
+def attach(
+    session: Session, *, stdin: bool, tty: bool, detach_keys: str = DETACH_KEYS
+) -> int | None:
     """Runs until the session's process ends; its status, or None if it was detached from."""
     with ExitStack() as stack:
         keys = detach_bytes(detach_keys) if tty and stdin else b""

@@ -44,7 +44,9 @@ def main(args: argparse.Namespace) -> int:
         needed.append(_boot())
     useful = [_tool(name) for name in _TOOLS] + [_kvm()]
     if args.format == "json":
-        print_json({"needed": [_as_json(f) for f in needed], "useful": [_as_json(f) for f in useful]})
+        print_json(
+            {"needed": [_as_json(f) for f in needed], "useful": [_as_json(f) for f in useful]}
+        )
     else:
         rows = [("WHAT", "", "FOUND", "WAY OUT")]
         rows += [_row(finding, "MISSING") for finding in needed]
@@ -94,8 +96,12 @@ def _boot() -> Finding:
         store.remove(record, force=True)
     except DrupeError as error:
         console = error.console.splitlines()[-1:] if isinstance(error, BootError) else []
-        return Finding("a container", ok=False, detail=" / ".join([str(error), *console]),
-                       hint=error.hint or "")
+        return Finding(
+            "a container",
+            ok=False,
+            detail=" / ".join([str(error), *console]),
+            hint=error.hint or "",
+        )
     return Finding("a container", ok=True, detail=f"ran 'true' in {milliseconds:.0f} ms")
 
 

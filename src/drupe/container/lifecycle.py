@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from drupe.container.machine import await_boot, boot_error, start_machine
 from drupe.container.record import Condition, Record, State
@@ -98,9 +98,7 @@ def running(record: Record) -> Condition:
 
 
 @contextmanager
-def executed(
-    record: Record, process: Process, *, detached: bool = False
-) -> Iterator[Session]:
+def executed(record: Record, process: Process, *, detached: bool = False) -> Iterator[Session]:
     """Starts another process in a running container; yields its session.
 
     Raises:
@@ -108,7 +106,7 @@ def executed(
         GuestError: the process could not be started.
     """
     running(record)
-    frames = process_frames(process, StartFlag.DETACHED * detached)
+    frames = process_frames(process, StartFlag(StartFlag.DETACHED * detached))
     with _reachable(record):
         session = Session(connect(record.control))
     try:
@@ -140,14 +138,13 @@ def stop(record: Record, *, signal: int, grace_s: float = STOP_GRACE_S) -> Condi
     if process is None or not process.alive():
         return record.condition()
     deadline = time.monotonic() + grace_s + _POWER_OFF_TIMEOUT_S
-    try:
+    # It may have gone already, or hang: the wait tells.
+    with suppress(GuestError, BootError, OSError):
         request(
             record.control,
             stop_frames(signal, int(grace_s * 1000)),
             timeout_s=grace_s + _POWER_OFF_TIMEOUT_S,
         )
-    except (GuestError, BootError, OSError):
-        pass  # it has gone already, or hangs: the wait tells
     if not process.wait(max(0.5, deadline - time.monotonic())):
         process.kill()
     return record.condition()
@@ -178,8 +175,6 @@ def _reachable(record: Record) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StateError(
-            f"failed to reach container '{record.spec.name}': it has ended"
-        ) from error
+        raise StateError(f"failed to reach container '{record.spec.name}': it has ended") from error
     except BootError as error:
         raise boot_error(record, str(error)) from error

@@ -37,8 +37,9 @@ class Entry:
 
 
 def read_log(record: Record, *, follow: bool = False, tail: int | None = None) -> Iterator[Entry]:
-    """The entries of a container's log, the last ``tail`` of them; with ``follow`` also those to
-    come, until the container has ended.
+    """The entries of a container's log, or the last ``tail`` of them.
+
+    With ``follow`` also those to come, until the container has ended.
     """
     with LogReader(record) as reader:
         yield from reader.entries(tail)

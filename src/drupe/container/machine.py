@@ -49,9 +49,7 @@ def guest_mounts(spec: ContainerSpec, platform: Platform) -> tuple[Mount, ...]:
     for index, volume in enumerate(spec.volumes, first):
         share = platform.share_mount(index)
         mounts.append(
-            Mount(
-                share.kind, share.source, volume.target, share.options, readonly=volume.readonly
-            )
+            Mount(share.kind, share.source, volume.target, share.options, readonly=volume.readonly)
         )
     return tuple(mounts)
 
@@ -74,7 +72,7 @@ def start_machine(
     opened = []
     try:
         for name in ("status", "console") + (("log",) if spec.log else ()):
-            opened.append(_append(record.directory / name))
+            opened.append(_append(record.directory / name))  # noqa: PERF401 (one may fail)
         log = opened[2] if spec.log else None
         files = MachineFiles(listener.fileno(), opened[0], log, opened[1])
         platform.start(machine_spec(spec), files, record.write_process)

@@ -136,9 +136,7 @@ class Record:
     def _tail(self, name: str, size: int) -> str:
         """The end of a file that the guest writes: bounded, and no link is followed."""
         try:
-            descriptor = os.open(
-                self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            )
+            descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return ""
         with os.fdopen(descriptor, "rb") as file:

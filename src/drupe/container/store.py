@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -43,7 +43,9 @@ class Store:
         private_dir(self._names)
 
     @contextmanager
-    def creating(self, name: str | None, make: Callable[[str, str], ContainerSpec]) -> Iterator[Record]:
+    def creating(
+        self, name: str | None, make: Callable[[str, str], ContainerSpec]
+    ) -> Iterator[Record]:
         """Makes a container and holds its lock for the block; an error there removes it again.
 
         ``make`` gets the id and the name and returns the specification.
@@ -76,7 +78,7 @@ class Store:
         finally:
             os.close(lock)
 
-    def list(self) -> list[Record]:
+    def list(self) -> Sequence[Record]:
         """All containers, the oldest first; those still being made are left out."""
         found = []
         for record in self._records():
@@ -91,13 +93,14 @@ class Store:
             NotFoundError: there is none.
             SpecError: there are several.
         """
-        if reference and "/" not in reference and not reference.startswith("."):
+        usable = "/" not in reference and not reference.startswith(".")
+        if usable and 0 < len(reference) <= _ID_DIGITS:
             link = self._names / reference
             if link.is_symlink():
                 record = Record(self._containers / link.readlink().name)
                 if (record.directory / "config.json").exists():
                     return record
-            if len(reference) <= _ID_DIGITS and set(reference) <= set("0123456789abcdef"):
+            if set(reference) <= set("0123456789abcdef"):
                 found = [r for r in self._records() if r.id.startswith(reference)]
                 if len(found) > 1:
                     raise SpecError(
@@ -149,37 +152,42 @@ class Store:
                     process.kill()
             self._remove(record)
 
-    def sweep(self) -> list[str]:
+    def sweep(self) -> Sequence[str]:
         """Removes what commands that died left behind, and --rm containers that have ended.
 
         Returns a line for each of the former.
         """
         said = []
         for record in self._records():
-            with _free_lock(self._home / "lock", record.directory) as free:
-                if not free:
-                    continue
-                whole = (record.directory / "config.json").exists()
-                condition = record.condition() if whole else Condition(State.CREATED)
-                if condition.state is State.CREATED:
-                    process = record.process()
-                    if process is not None:
-                        process.kill()
+            # One whose files are spoilt stays: whoever names it is told.
+            with _free_lock(self._home / "lock", record.directory) as free, suppress(StateError):
+                if free and self._is_leftover(record):
                     said.append(
                         f"removed container {record.id[:12]}, which an interrupted command left "
                         "behind unfinished"
                     )
-                elif not (condition.pid is None and record.spec.remove):
+                elif not (free and self._is_over(record)):
                     continue
                 self._remove(record)
         return said
 
-    def _records(self) -> list[Record]:
+    def _is_leftover(self, record: Record) -> bool:
+        """Whether it was never finished; what there is of its machine is ended."""
+        whole = (record.directory / "config.json").exists()
+        if whole and record.condition().state is not State.CREATED:
+            return False
+        process = record.process()
+        if process is not None:
+            process.kill()
+        return True
+
+    def _is_over(self, record: Record) -> bool:
+        return record.condition().pid is None and record.spec.remove
+
+    def _records(self) -> Sequence[Record]:
         try:
             return [
-                Record(self._containers / name)
-                for name in os.listdir(self._containers)
-                if len(name) == _ID_DIGITS
+                Record(path) for path in self._containers.iterdir() if len(path.name) == _ID_DIGITS
             ]
         except FileNotFoundError:
             return []
@@ -211,19 +219,19 @@ class Store:
         # Without config.json nobody takes it for a container any more.
         (record.directory / "config.json").unlink(missing_ok=True)
         # All files lie in it flat; the lock goes last, so that nobody takes a half removed one.
-        for name in set(os.listdir(record.directory)) - {"lock"}:
-            (record.directory / name).unlink(missing_ok=True)
+        for path in set(record.directory.iterdir()) - {record.directory / "lock"}:
+            path.unlink(missing_ok=True)
         # Held by whoever opens the lock to sweep, and would make it again in between.
         with locked(self._home / "lock"):
             (record.directory / "lock").unlink(missing_ok=True)
             record.directory.rmdir()
 
-    def _names_of(self, record: Record) -> list[Path]:
+    def _names_of(self, record: Record) -> Sequence[Path]:
         try:
             links = [self._names / record.spec.name]
         except (NotFoundError, StateError):
             links = list(self._names.iterdir())
-        return [l for l in links if l.is_symlink() and l.readlink().name == record.id]
+        return [link for link in links if link.is_symlink() and link.readlink().name == record.id]
 
 
 def _open_lock(directory: Path, *, create: bool = True) -> int:

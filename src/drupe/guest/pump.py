@@ -64,9 +64,7 @@ class _Pump:
         with self._selector:
             self._selector.register(self._session, selectors.EVENT_READ, self._on_session)
             if self._streams.wakeup is not None:
-                self._selector.register(
-                    self._streams.wakeup, selectors.EVENT_READ, self._on_wakeup
-                )
+                self._selector.register(self._streams.wakeup, selectors.EVENT_READ, self._on_wakeup)
             while not self._done:
                 if self._session.buffered:
                     self._on_session()
@@ -86,9 +84,7 @@ class _Pump:
             return
         try:
             if wanted:
-                self._selector.register(
-                    self._streams.stdin, selectors.EVENT_READ, self._on_input
-                )
+                self._selector.register(self._streams.stdin, selectors.EVENT_READ, self._on_input)
             else:
                 self._selector.unregister(self._streams.stdin)
         except PermissionError:

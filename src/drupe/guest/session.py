@@ -243,4 +243,3 @@ def exit_status(payload: bytes) -> int:
     if code > 255 or number > 64:
         raise broken(f"exit status {code}, signal {number}")
     return 128 + number if number else code
-

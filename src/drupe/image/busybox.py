@@ -12,8 +12,8 @@ from drupe.image.store import Image, install
 
 _HINT = "apt-get install busybox-static erofs-utils"
 _DIRECTORIES = ("bin", "dev", "etc", "home", "mnt", "proc", "root", "run", "sys", "tmp", "var")
-_PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
-_GROUP = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
+_USERS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+_GROUPS = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
 
 
 def build_busybox() -> Image:
@@ -50,8 +50,8 @@ def _make(busybox: Path, root: Path) -> None:
             (tree / directory).mkdir(mode=0o755)
         (tree / "tmp").chmod(0o1777)
         (tree / "root").chmod(0o700)
-        (tree / "etc/passwd").write_text(_PASSWD)
-        (tree / "etc/group").write_text(_GROUP)
+        (tree / "etc/passwd").write_text(_USERS)
+        (tree / "etc/group").write_text(_GROUPS)
         (tree / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         shutil.copyfile(busybox, tree / "bin/busybox")
         (tree / "bin/busybox").chmod(0o755)
@@ -59,9 +59,6 @@ def _make(busybox: Path, root: Path) -> None:
             link = tree / "bin" / applet
             if not link.exists() and "/" not in applet:
                 link.symlink_to("busybox")
-        for link in ("sbin", "usr"):
-            target = {"sbin": "bin", "usr": "."}[link]
-            (tree / link).symlink_to(target)
-        process.run(
-            ["mkfs.erofs", "-zlz4", "-T0", "--all-root", str(root), str(tree)], hint=_HINT
-        )
+        (tree / "sbin").symlink_to("bin")
+        (tree / "usr").symlink_to(".")
+        process.run(["mkfs.erofs", "-zlz4", "-T0", "--all-root", str(root), str(tree)], hint=_HINT)

@@ -1,4 +1,4 @@
-"""The images of a user, and of the system: ``images/<name>/`` with ``root.erofs``, ``image.json``."""
+"""The images of a user and of the system: each ``images/<name>/{root.erofs,image.json}``."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from drupe._linux import files, mounts, namespaces, privileges, seccomp
 from drupe.jail.bpf import assemble
@@ -36,8 +37,9 @@ def leave_host() -> None:
 
 
 def open_sources(plan: JailPlan) -> tuple[list[int], list[int]]:
-    """Step 2, with the caller's rights, in the new mount namespace: mounts of the old one cannot
-    be cloned. Returns descriptors of the files and of the shares.
+    """Step 2, with the caller's rights; returns descriptors of the files and of the shares.
+
+    In the new mount namespace: mounts of the old one cannot be cloned.
     """
     opened = [os.open(path, os.O_PATH | os.O_CLOEXEC) for _, path in plan.files]
     shares = [
@@ -70,16 +72,16 @@ def build_root(plan: JailPlan, opened: Sequence[int], shares: Sequence[int]) -> 
         mounts.MS_NOSUID | mounts.MS_NODEV,
         f"mode=0755,size={plan.root_bytes},nr_inodes=4096",
     )
-    os.mkdir(f"{root}/run", 0o700)
+    Path(root, "run").mkdir(0o700)
     readonly = mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
     for (name, _), descriptor in zip(plan.files, opened, strict=True):
         target = f"{root}/{name}"
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o400))
         _graft(descriptor, target, readonly | mounts.MOUNT_ATTR_NOEXEC, recursive=False)
-    os.mkdir(f"{root}/shares", 0o755)
+    Path(root, "shares").mkdir(0o755)
     for index, (share, descriptor) in enumerate(zip(plan.shares, shares, strict=True)):
         target = f"{root}/shares/{index}"
-        os.mkdir(target, 0o755)
+        Path(target).mkdir(0o755)
         _share(share, descriptor, target)
     mounts.pivot_root(root)
 
@@ -90,10 +92,10 @@ def _share(share: Share, descriptor: int, target: str) -> None:
         attributes |= mounts.MOUNT_ATTR_RDONLY
     _graft(descriptor, target, attributes, recursive=True)
     for name in share.hidden:
-        path = f"{target}/{name}"
-        if os.path.isdir(path) and not os.path.islink(path):
+        path = Path(target, name)
+        if path.is_dir() and not path.is_symlink():
             flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
-            mounts.mount("drupe", path, "tmpfs", flags, "mode=0755,size=0,nr_inodes=2")
+            mounts.mount("drupe", str(path), "tmpfs", flags, "mode=0755,size=0,nr_inodes=2")
 
 
 def _graft(descriptor: int, target: str, attributes: int, *, recursive: bool) -> None:
@@ -122,10 +124,10 @@ def take_descriptors(descriptors: Sequence[int], *private: int) -> list[int]:
 
 def drop_privileges(plan: JailPlan) -> None:
     """Step 5: limits, no capabilities, no way to gain any, then the filter: the last step."""
-    for name, value in plan.limits.items():
+    for name, wanted in plan.limits.items():
         limit = getattr(resource, name)
         _, hard = resource.getrlimit(limit)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(limit, (value, value))
     privileges.drop_capabilities()
     privileges.set_no_new_privs()
@@ -157,4 +159,3 @@ def describe(plan: JailPlan) -> Mapping[str, object]:
             "allowed": {rule.name: rule.reason for rule in listed},
         },
     }
-

@@ -76,4 +76,3 @@ def choose_ids(container_id: str, *, directories: bool) -> tuple[int, int, bool]
         return 0, 0, True
     uid = _FIRST_DYNAMIC_UID + int(container_id[:8], 16) % _DYNAMIC_UIDS
     return uid, uid, False
-

@@ -51,18 +51,31 @@ SYSEMU SYSEMU_SINGLESTEP SETOPTIONS GETSIGINFO {GET,SET}REGSET: no PEEKDATA, no 
 
 _CORE = (
     # Guest processes: a host process each, stopped and resumed by ptrace.
-    Rule("ptrace", 101, "stops guest processes at system calls and faults",
-         _is(0, *_PTRACE_REQUESTS)),
+    Rule(
+        "ptrace", 101, "stops guest processes at system calls and faults", _is(0, *_PTRACE_REQUESTS)
+    ),
     Rule("wait4", 61, "waits for a guest process to stop"),
     Rule("waitid", 247, "notices guest processes that were killed from outside"),
-    Rule("clone", 56, "makes a host process for a guest address space, and helper threads",
-         _is(0, 0, mask=_CLONE_NEW_ANY)),
-    Rule("execveat", 322, "starts that process on its stub, held open as a sealed file",
-         (((Argument(4, _LOW, 0x1000)),),)),
+    Rule(
+        "clone",
+        56,
+        "makes a host process for a guest address space, and helper threads",
+        _is(0, 0, mask=_CLONE_NEW_ANY),
+    ),
+    Rule(
+        "execveat",
+        322,
+        "starts that process on its stub, held open as a sealed file",
+        (((Argument(4, _LOW, 0x1000)),),),
+    ),
     Rule("kill", 62, "ends and interrupts guest processes (own pid namespace)"),
     Rule("tgkill", 234, "stops helper threads at power-off"),
-    Rule("prctl", 157, "names processes, ends them with their parent, keeps privileges dropped",
-         _is(0, 1, 15, 38)),
+    Rule(
+        "prctl",
+        157,
+        "names processes, ends them with their parent, keeps privileges dropped",
+        _is(0, 1, 15, 38),
+    ),
     Rule("socketpair", 53, "hands a guest process the place of its stub", _is(0, 1)),
     Rule("close_range", 436, "closes inherited descriptors in guest processes"),
     # Memory.
@@ -100,16 +113,28 @@ _CORE = (
     Rule("pwrite64", 18, "block device and directory shares"),
     Rule("close", 3, "closes what it opened"),
     Rule("lseek", 8, "sizes the memory and image files"),
-    Rule("fcntl", 72, "makes descriptors asynchronous: F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL "
-         "F_SETLK F_SETOWN F_SETSIG F_ADD_SEALS",
-         _is(1, 0, 1, 2, 3, 4, 6, 8, 10, 1030, 1033)),
-    Rule("ioctl", 16, "asks whether the console is a terminal, which it is not: TCGETS and "
-         "TIOCGWINSZ only", _is(1, 0x5401, 0x5413)),
+    Rule(
+        "fcntl",
+        72,
+        "makes descriptors asynchronous: F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL "
+        "F_SETLK F_SETOWN F_SETSIG F_ADD_SEALS",
+        _is(1, 0, 1, 2, 3, 4, 6, 8, 10, 1030, 1033),
+    ),
+    Rule(
+        "ioctl",
+        16,
+        "asks whether the console is a terminal, which it is not: TCGETS and TIOCGWINSZ only",
+        _is(1, 0x5401, 0x5413),
+    ),
     Rule("accept", 43, "accepts control sessions on the one listening socket"),
     Rule("dup2", 33, "places descriptors for a guest process"),
     Rule("pipe2", 293, "talks to helper threads"),
-    Rule("openat", 257, "opens memory, initramfs, image and directory shares: all the files there "
-         "are in its mount namespace"),
+    Rule(
+        "openat",
+        257,
+        "opens memory, initramfs, image and directory shares: all the files there "
+        "are in its mount namespace",
+    ),
     Rule("access", 21, "looks for its files"),
     Rule("newfstatat", 262, "sizes its files"),
     Rule("statx", 332, "sizes the image; attributes of files in the shares"),

@@ -171,7 +171,7 @@ def _process_one(
         step = "its system call filter"
         enter.load_filter(plan)
         step = "its kernel"
-        os.execve(program, list(argv), dict(env))
+        os.execve(program, list(argv), dict(env))  # noqa: S606
     except OSError as error:
         _report_error(report, error, step)
     finally:

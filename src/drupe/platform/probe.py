@@ -22,9 +22,7 @@ def probe_user_mode() -> list[Finding]:
 
 def _machine() -> Finding:
     machine = platform.machine()
-    return Finding(
-        "processor", machine == "x86_64", machine, "drupe runs on x86-64 only, so far"
-    )
+    return Finding("processor", machine == "x86_64", machine, "drupe runs on x86-64 only, so far")
 
 
 def _jail() -> Finding:
