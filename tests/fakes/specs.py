@@ -27,5 +27,6 @@ def make_spec(container_id: str, name: str, **changes: Any) -> ContainerSpec:
         "terminal": False,
         "stdin": False,
         "remove": False,
+        "labels": {},
     }
     return ContainerSpec(id=container_id, name=name, **{**values, **changes})
