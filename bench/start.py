@@ -141,7 +141,9 @@ def _report(samples: dict[str, list[Sample]], steps: list[Sample], notes: list[s
     whole = summary(samples["drupe"], "first output")[1]
     engine = sum(summary(steps, step)[1] for step in ("machine", "boot", "main"))
     help_ms = summary(samples["drupe run --help"], "end")[1]
-    print(f"\ncold start {whole:.0f} ms; goal {GOAL_START_MS:.0f} ms: {_met(whole <= GOAL_START_MS)}")
+    print(
+        f"\ncold start {whole:.0f} ms; goal {GOAL_START_MS:.0f} ms: {_met(whole <= GOAL_START_MS)}"
+    )
     rest = whole - engine
     print(
         f"the command line's own share (start less machine, boot and main): {rest:.0f} ms; "

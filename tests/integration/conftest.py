@@ -15,8 +15,7 @@ import pytest
 
 import drupe
 from drupe.errors import NotFoundError
-from drupe.kbuild.initramfs import find_initramfs
-from drupe.kbuild.kernels import Kernel, find_kernel
+from drupe.kbuild.kernels import Kernel, find_initramfs, find_kernel
 from tests.conftest import Home
 
 _LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from drupe.cli.main import main; main()"

@@ -134,9 +134,15 @@ def test_no_user_namespaces(cli: Cli) -> None:
     command = " ".join(f"'{arg}'" for arg in cli.argv("run", "--rm", "busybox", "true"))
     done = subprocess.run(
         ["unshare", "-Ur", "sh", "-c", f"{limit}; exec {command}"],
-        env=cli.env, capture_output=True, check=False, timeout=60,
+        env=cli.env,
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 125
     lines = done.stderr.decode().splitlines()
-    assert lines[0] == "drupe: failed to make a jail: new namespaces: 'unshare': No space left on device"
+    assert (
+        lines[0]
+        == "drupe: failed to make a jail: new namespaces: 'unshare': No space left on device"
+    )
     assert "drupe system check" in lines[1]

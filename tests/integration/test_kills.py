@@ -1,4 +1,4 @@
-"""kill -9 of anything at any moment: states are right, nothing leaks, the next command cleans up."""
+"""kill -9 of anything at any moment: states are right, nothing leaks, the next command cleans."""
 
 from __future__ import annotations
 

@@ -55,7 +55,11 @@ def test_200_mb_pass_byte_for_byte(cli: Cli, tmp_path: Path) -> None:
     with sent.open("rb") as stdin, received.open("wb") as stdout:
         done = subprocess.run(
             cli.argv("run", "--rm", "-i", "busybox", "cat"),
-            stdin=stdin, stdout=stdout, env=cli.env, check=False, timeout=120,
+            stdin=stdin,
+            stdout=stdout,
+            env=cli.env,
+            check=False,
+            timeout=120,
         )
     assert done.returncode == 0
     assert received.stat().st_size == size
@@ -76,11 +80,34 @@ def test_environment_directory_and_user(cli: Cli, tmp_path: Path) -> None:
     variables.write_text("# a comment\n\nA=file\nB=file with spaces\n")
     script = 'echo "$A|$B|$HOME"; pwd; id -u; id -g; id -G; hostname'
     done = cli.out(
-        "run", "--rm", "-e", "A=option", "--env-file", str(variables), "-w", "/made/for/it",
-        "-u", "65534", "--group-add", "5", "--hostname", "pit", "busybox", "sh", "-c", script,
+        "run",
+        "--rm",
+        "-e",
+        "A=option",
+        "--env-file",
+        str(variables),
+        "-w",
+        "/made/for/it",
+        "-u",
+        "65534",
+        "--group-add",
+        "5",
+        "--hostname",
+        "pit",
+        "busybox",
+        "sh",
+        "-c",
+        script,
     )
     lines = done.splitlines()
-    assert lines == ["option|file with spaces|/", "/made/for/it", "65534", "65534", "65534 5", "pit"]
+    assert lines == [
+        "option|file with spaces|/",
+        "/made/for/it",
+        "65534",
+        "65534",
+        "65534 5",
+        "pit",
+    ]
 
 
 def test_users_are_looked_up_in_the_container(cli: Cli) -> None:
@@ -123,7 +150,9 @@ def test_volumes_are_shared_both_ways(cli: Cli, tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     volume.mkdir()
     (volume / "in").write_text("from the host\n")
-    script = "cat /v/deep/in; echo from the guest >/v/deep/out; mkdir /v/deep/d; mv /v/deep/in /v/deep/d"
+    script = (
+        "cat /v/deep/in; echo from the guest >/v/deep/out; mkdir /v/deep/d; mv /v/deep/in /v/deep/d"
+    )
     done = cli.out("run", "--rm", "-v", f"{volume}:/v/deep", "busybox", "sh", "-c", script)
     assert done == "from the host"
     assert (volume / "out").read_text() == "from the guest\n"

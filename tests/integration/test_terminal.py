@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -100,9 +101,11 @@ def test_detach_and_exec(cli: Cli) -> None:
     cli("rm", "-f", "d")
 
 
-def test_the_callers_terminal_is_put_right_again(cli: Cli) -> None:
+def test_the_callers_terminal_is_put_right_again(cli: Cli, tmp_path: Path) -> None:
     command = " ".join(f"'{arg}'" for arg in cli.argv("run", "--rm", "-it", "busybox", "true"))
-    child = pexpect.spawn("/bin/sh", ["-c", f"stty -a >/tmp/drupe-a.$$; {command}; stty -a | cmp - /tmp/drupe-a.$$ && echo same; rm /tmp/drupe-a.$$"], env=cli.env, timeout=20)
+    before = tmp_path / "before"
+    script = f"stty -a >{before}; {command}; stty -a | cmp - {before} && echo same"
+    child = pexpect.spawn("/bin/sh", ["-c", script], env=cli.env, timeout=20)
     child.expect("same")
     child.close()
 

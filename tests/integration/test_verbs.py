@@ -38,7 +38,16 @@ def test_a_detached_container_from_birth_to_removal(cli: Cli) -> None:
 
 
 def test_stop_kills_what_will_not_end(cli: Cli) -> None:
-    cli("run", "-d", "--name", "stubborn", "busybox", "sh", "-c", "trap '' TERM; sleep 100 & wait; wait")
+    cli(
+        "run",
+        "-d",
+        "--name",
+        "stubborn",
+        "busybox",
+        "sh",
+        "-c",
+        "trap '' TERM; sleep 100 & wait; wait",
+    )
     time.sleep(0.3)
     begin = time.monotonic()
     cli("stop", "-t", "1", "stubborn")
@@ -84,7 +93,22 @@ def test_exec_passes_binary_input_and_output(cli: Cli) -> None:
     cli("run", "-d", "--name", "x", "busybox", "sleep", "1000")
     data = bytes(range(256)) * 4096
     assert cli("exec", "-i", "x", "cat", input_bytes=data).stdout == data
-    assert cli.out("exec", "-e", "A=1", "-w", "/tmp", "-u", "nobody", "x", "sh", "-c", "echo $A; pwd; id -un") == "1\n/tmp\nnobody"
+    assert (
+        cli.out(
+            "exec",
+            "-e",
+            "A=1",
+            "-w",
+            "/tmp",
+            "-u",
+            "nobody",
+            "x",
+            "sh",
+            "-c",
+            "echo $A; pwd; id -un",
+        )
+        == "1\n/tmp\nnobody"
+    )
     assert cli("exec", "x", "/no/such", status=127).stdout == b""
     cli("rm", "-f", "x")
 
@@ -107,7 +131,18 @@ def test_redis_from_debian(cli: Cli) -> None:
 def test_fifty_containers_in_parallel_batches(cli: Cli, private_home: Home) -> None:
     def life(number: int) -> None:
         name = f"c{number}"
-        cli("run", "-d", "--name", name, "-m", "64m", "busybox", "sh", "-c", f"echo {number}; sleep 100")
+        cli(
+            "run",
+            "-d",
+            "--name",
+            name,
+            "-m",
+            "64m",
+            "busybox",
+            "sh",
+            "-c",
+            f"echo {number}; sleep 100",
+        )
         assert cli.out("exec", name, "echo", name) == name
         cli("stop", "-t", "5", name)
         assert cli.out("logs", name) == str(number)
@@ -154,7 +189,11 @@ def test_inspect_tells_the_jail(cli: Cli) -> None:
 
 def test_no_python_stays_with_a_detached_container(cli: Cli, private_home: Home) -> None:
     cli("run", "-d", "--name", "p", "busybox", "sleep", "100")
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    ours = [line for line in listed.splitlines() if str(cli.source) in line and "run" in line.split()]
+    listed = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
+    ours = [
+        line for line in listed.splitlines() if str(cli.source) in line and "run" in line.split()
+    ]
     assert ours == []
     cli("rm", "-f", "p")

@@ -65,7 +65,7 @@ def expected(rule: Rule | None, arguments: list[int]) -> int:
     if rule.name in REFUSED:
         return ENOSYS
     fits = any(
-        all(arguments[c.index] & c.mask == c.value for c in conditions)
+        all(arguments[c.position] & c.mask == c.value for c in conditions)
         for conditions in rule.alternatives
     )
     return ALLOW if fits or not rule.alternatives else KILL
@@ -99,7 +99,7 @@ def test_every_condition_lets_its_own_value_through(directories: bool) -> None:
         for conditions in rule.alternatives:
             arguments = [0] * 6
             for condition in conditions:
-                arguments[condition.index] = condition.value
+                arguments[condition.position] = condition.value
             wanted = ENOSYS if rule.name in REFUSED else ALLOW
             assert interpret(PROGRAMS[directories], rule.number, X86_64, arguments) == wanted
 
@@ -172,7 +172,7 @@ def test_every_call_has_its_reason(rule: Rule) -> None:
     for conditions in rule.alternatives:
         assert conditions
         for condition in conditions:
-            assert 0 <= condition.index <= 5
+            assert 0 <= condition.position <= 5
             assert condition.value & ~condition.mask == 0, "can never hold"
 
 

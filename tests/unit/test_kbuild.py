@@ -13,7 +13,7 @@ import pytest
 
 from drupe.cli import kernel as cli
 from drupe.errors import NotFoundError, SpecError, StateError
-from drupe.kbuild import cpio, initramfs
+from drupe.kbuild import cpio, initramfs, kernels
 from drupe.kbuild.build import Inputs, Request, build_key
 from drupe.kbuild.build import build as build_kernel
 from drupe.kbuild.kernels import Kernel, find_kernel, list_kernels, remove_kernel, select
@@ -186,8 +186,8 @@ def test_the_guest_key_sees_source_and_compiler(tmp_path: Path) -> None:
 
 def test_a_missing_initramfs_is_named(data: Path) -> None:
     with pytest.raises(NotFoundError, match=r"failed to find 'initramfs.cpio'"):
-        initramfs.find_initramfs()
+        kernels.find_initramfs()
     current = data / "system/drupe/guests/current"
     current.mkdir(parents=True)
     (current / "initramfs.cpio").write_bytes(b"")
-    assert initramfs.find_initramfs() == current / "initramfs.cpio"
+    assert kernels.find_initramfs() == current / "initramfs.cpio"

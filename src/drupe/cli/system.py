@@ -74,7 +74,7 @@ def _kernel() -> Finding:
 
 
 def _guest() -> Finding:
-    from drupe.kbuild.initramfs import find_initramfs
+    from drupe.kbuild.kernels import find_initramfs
 
     try:
         return Finding("guest init", ok=True, detail=str(find_initramfs()))

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import select
 import signal
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _STAT_STATE = 0
 _STAT_START_TIME = 19
 """Fields of /proc/PID/stat after the name, counted from 0. Source: proc(5)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessId:
+class ProcessId(NamedTuple):
     """A process for good: its number, when it started (clock ticks since boot), and which boot."""
 
     pid: int

@@ -9,8 +9,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from drupe.container.record import Record
 
@@ -19,8 +18,7 @@ _LINE_MOST_BYTES = 1 << 17
 _FOLLOW_POLL_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of output, or part of one.
 
     Attributes:

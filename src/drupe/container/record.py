@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from drupe.container.liveness import ProcessId
 from drupe.container.spec import ContainerSpec
@@ -41,8 +41,7 @@ class State(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """The state of a container at one moment.
 
     Attributes:
@@ -97,7 +96,7 @@ class Record:
 
     def write_process(self, pid: int) -> None:
         """Writes which process is its machine."""
-        write_json(self.directory / "process.json", asdict(ProcessId.of(pid)))
+        write_json(self.directory / "process.json", ProcessId.of(pid)._asdict())
 
     def process(self) -> ProcessId | None:
         """The machine's process, dead or alive; None before there was one."""
@@ -121,7 +120,7 @@ class Record:
             state = State.RUNNING if lines else State.CREATED
             return Condition(state, pid=process.pid)
         match = _EXITED.fullmatch(lines[-1]) if lines else None
-        if match is None:
+        if match is None or int(match[1]) > 255 or int(match[2]) > 64:
             return Condition(State.DEAD, status=KILLED_STATUS)
         code, number, seconds, nanoseconds = map(int, match.groups())
         status = 128 + number if number else code

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from drupe.container.spec import (
     MEMORY_DEFAULT_BYTES,
@@ -17,15 +18,13 @@ from drupe.container.spec import (
 )
 from drupe.errors import HostError, SpecError
 from drupe.image.store import Image, find_image
-from drupe.kbuild.initramfs import find_initramfs
-from drupe.kbuild.kernels import find_kernel
+from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.platform.registry import DEFAULT, find_platform
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """What ``run`` was asked for; unset fields take the image's or drupe's defaults.
 
     Attributes:
@@ -53,7 +52,7 @@ class RunRequest:
     args: tuple[str, ...] = ()
     rootfs: str | None = None
     entrypoint: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     cwd: str | None = None
     user: str = ""
     groups: tuple[str, ...] = ()
@@ -65,7 +64,7 @@ class RunRequest:
     terminal: bool = False
     stdin: bool = False
     remove: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = MappingProxyType({})
     log: bool = True
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from drupe.errors import SpecError, StateError
 
@@ -18,8 +17,7 @@ _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?")
 _VARIABLE = re.compile(r"[^=\0]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(NamedTuple):
     """A host directory in the container.
 
     Attributes:
@@ -33,8 +31,7 @@ class Volume:
     readonly: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
+class ContainerSpec(NamedTuple):
     """A container, as ``run`` describes it.
 
     Attributes:
@@ -81,13 +78,14 @@ class ContainerSpec:
     terminal: bool
     stdin: bool
     remove: bool
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str]
     log: bool = True
     created_ns: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return asdict(self)
+        volumes = [volume._asdict() for volume in self.volumes]
+        return {**self._asdict(), "volumes": volumes}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ContainerSpec:
@@ -97,8 +95,7 @@ class ContainerSpec:
             StateError: it is not such a value.
         """
         try:
-            known = {f.name for f in fields(cls)}
-            if unknown := set(value) - known:
+            if unknown := set(value) - set(cls._fields):
                 raise StateError(f"failed to read a container: unknown keys {sorted(unknown)}")
             lists = {k: tuple(value[k]) for k in ("args", "groups")}
             volumes = tuple(Volume(**volume) for volume in value["volumes"])

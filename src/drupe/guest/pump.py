@@ -7,7 +7,7 @@ import os
 import selectors
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from drupe.errors import GuestError
 from drupe.guest.protocol import Type
@@ -16,8 +16,7 @@ from drupe.guest.session import Session, exit_status, guest_error
 _CHUNK_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(NamedTuple):
     """Where bytes come from and go to.
 
     Attributes:

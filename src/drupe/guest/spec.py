@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from drupe.errors import SpecError
 from drupe.guest.protocol import (
@@ -25,8 +27,7 @@ from drupe.guest.protocol import (
 UNLIMITED = 0xFFFF_FFFF_FFFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """One mount of the container, in the guest's words.
 
     Attributes:
@@ -46,8 +47,7 @@ class Mount:
     overlay: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """One process in a container.
 
     Attributes:
@@ -62,7 +62,7 @@ class Process:
     """
 
     args: tuple[str, ...]
-    env: dict[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     cwd: str = "/"
     user: str = ""
     groups: tuple[str, ...] = ()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from drupe.errors import HostError, NotFoundError, StateError
 from drupe.store import atomic, paths
@@ -16,8 +16,7 @@ from drupe.store.lock import locked
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """A root image that is ready to run.
 
     Attributes:
@@ -31,7 +30,7 @@ class Image:
     name: str
     root: Path
     args: tuple[str, ...] = ()
-    env: dict[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     cwd: str = "/"
 
 
@@ -63,6 +62,8 @@ def install(name: str, defaults: Image, make: Callable[[Path], None]) -> Image:
     Raises:
         HostError: the disk refused.
     """
+    import shutil
+
     home = paths.private_dir(paths.data_home() / "images")
     final, temporary = home / name, home / f".{name}.{os.getpid()}"
     with locked(home / ".lock"):
@@ -74,15 +75,15 @@ def install(name: str, defaults: Image, make: Callable[[Path], None]) -> Image:
             temporary.mkdir()
             make(temporary / "root.erofs")
             (temporary / "root.erofs").chmod(0o644)
-            value = {k: v for k, v in asdict(defaults).items() if k != "root"}
-            atomic.write_json(temporary / "image.json", value)
+            value = {k: v for k, v in defaults._asdict().items() if k != "root"}
+            atomic.write_json(temporary / "image.json", {**value, "env": dict(defaults.env)})
             shutil.rmtree(final, ignore_errors=True)
             temporary.rename(final)
         except OSError as error:
             raise HostError(f"failed to make image '{name}': {error.strerror}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    return Image(**{**asdict(defaults), "root": final / "root.erofs"})
+    return defaults._replace(root=final / "root.erofs")
 
 
 def _read(directory: Path) -> Image | None:

@@ -61,7 +61,7 @@ def _alternative(conditions: tuple[Argument, ...]) -> list[Instruction]:
     """Allows if all conditions hold, else falls through to the next alternative."""
     code: list[Instruction] = [(_RET, 0, 0, _ALLOW)]
     for condition in reversed(conditions):
-        offset = _OFFSET_ARGUMENTS + 8 * condition.index
+        offset = _OFFSET_ARGUMENTS + 8 * condition.position
         for half in (1, 0):
             mask = (condition.mask >> (32 * half)) & 0xFFFF_FFFF
             value = (condition.value >> (32 * half)) & 0xFFFF_FFFF

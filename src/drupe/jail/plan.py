@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _FIRST_DYNAMIC_UID = 0x7000_0000
 _DYNAMIC_UIDS = 0x0FFF_0000
 _ALL_IDS = 0xFFFF_FFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """A host directory that the jail lets in, as ``/shares/<index>``.
 
     Attributes:
@@ -26,8 +25,7 @@ class Share:
     hidden: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JailPlan:
+class JailPlan(NamedTuple):
     """The jail of one container.
 
     Attributes:

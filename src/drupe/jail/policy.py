@@ -6,20 +6,18 @@ Source: the container kernel's own host side (arch/um/os-Linux), observed and re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """A condition on one argument: ``(argument & mask) == value``; 64 bits."""
 
-    index: int
+    position: int
     mask: int
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One allowed system call.
 
     Attributes:

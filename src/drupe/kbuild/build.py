@@ -198,7 +198,7 @@ def _install(kernel: Kernel, image: Path, config: Path, strip: bool) -> Kernel:
         else:
             shutil.copy2(image, temporary / "linux")
         shutil.copyfile(config, temporary / "config")
-        done = replace(kernel, size_bytes=(temporary / "linux").stat().st_size)
+        done = kernel._replace(size_bytes=(temporary / "linux").stat().st_size)
         facts = json.dumps(done.describe(), indent=1).encode() + b"\n"
         atomic.write_bytes(temporary / "kernel.json", facts, mode=0o644)
         if final.exists():  # a broken one: _ready would have found it otherwise
@@ -210,4 +210,4 @@ def _install(kernel: Kernel, image: Path, config: Path, strip: bool) -> Kernel:
         raise HostError(f"failed to install '{final}': {error.strerror}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return replace(done, linux=final / "linux", config=final / "config")
+    return done._replace(linux=final / "linux", config=final / "config")

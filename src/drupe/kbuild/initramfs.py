@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from drupe import process
-from drupe.errors import HostError, KernelBuildError, NotFoundError
+from drupe.errors import HostError, KernelBuildError
 from drupe.kbuild import assets, cpio, toolchain
 from drupe.kbuild.kernels import shared_dir
 from drupe.kbuild.make import FAILED
@@ -26,22 +26,6 @@ RECIPE = 1
 
 _SUFFIXES = {".c", ".h", ".S", ".lds", ".mk", ""}
 _DIRECTORIES = ("dev", "proc", "sys", "newroot", "lower", "layer")
-
-
-def find_initramfs() -> Path:
-    """The initramfs that runs use: this user's, else the system's.
-
-    Raises:
-        NotFoundError: none has been built.
-    """
-    for base in paths.data_dirs():
-        found = base / "guests" / "current" / "initramfs.cpio"
-        if found.is_file():
-            return found.resolve()
-    raise NotFoundError(
-        "failed to find 'initramfs.cpio': the guest's init has not been built",
-        hint="build it: drupe kernel build",
-    )
 
 
 def build_initramfs(report: Reporter = silent) -> Path:

@@ -7,9 +7,8 @@ A kernel is a directory ``kernels/<id>/`` with ``linux``, ``config`` and ``kerne
 from __future__ import annotations
 
 import os
-import shutil
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
 from drupe.store import atomic, paths
@@ -18,8 +17,7 @@ _BUILD_HINT = "build one: drupe kernel build"
 _PREFIX_MIN = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A container kernel that is ready to run.
 
     Attributes:
@@ -56,7 +54,7 @@ class Kernel:
 
     def describe(self) -> dict[str, object]:
         """What ``kernel.json`` and ``drupe kernel show`` hold."""
-        values = asdict(self)
+        values = self._asdict()
         return {key: str(v) if isinstance(v, Path) else v for key, v in values.items()}
 
 
@@ -102,6 +100,22 @@ def find_kernel(name: str = "general") -> Kernel:
     )
 
 
+def find_initramfs() -> Path:
+    """The initramfs that runs use: this user's, else the system's.
+
+    Raises:
+        NotFoundError: none has been built.
+    """
+    for base in paths.data_dirs():
+        found = base / "guests" / "current" / "initramfs.cpio"
+        if found.is_file():
+            return found.resolve()
+    raise NotFoundError(
+        "failed to find 'initramfs.cpio': the guest's init has not been built",
+        hint="build it: drupe kernel build",
+    )
+
+
 def remove_kernel(name: str) -> Kernel:
     """Removes a kernel of this user's; containers that run on it go on. Returns what it was.
 
@@ -110,6 +124,8 @@ def remove_kernel(name: str) -> Kernel:
         StateError: it is installed for the whole system, or given as a path.
         HostError: it cannot be removed.
     """
+    import shutil
+
     kernel = find_kernel(name)
     home = paths.data_home() / "kernels"
     directory = home / kernel.id
@@ -182,8 +198,7 @@ def _read(directory: Path) -> Kernel | None:
     except (FileNotFoundError, NotADirectoryError, HostError, StateError):
         return None
     directory = directory.resolve()
-    names = {field.name for field in fields(Kernel)}
-    values = {key: value for key, value in values.items() if key in names}
+    values = {key: value for key, value in values.items() if key in Kernel._fields}
     values |= {"linux": directory / "linux", "config": directory / "config"}
     if not {"id", "profile", "platform", "version"} <= values.keys():
         return None

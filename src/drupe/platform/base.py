@@ -8,15 +8,13 @@ and the console. It knows nothing of containers. The guest protocol runs over th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from drupe.jail.plan import Share
 
 
-@dataclass(frozen=True, slots=True)
-class MachineSpec:
+class MachineSpec(NamedTuple):
     """What to start.
 
     Attributes:
@@ -36,8 +34,7 @@ class MachineSpec:
     shares: tuple[Share, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MachineFiles:
+class MachineFiles(NamedTuple):
     """Open descriptors that the machine gets; it never sees their paths.
 
     Attributes:
@@ -53,8 +50,7 @@ class MachineFiles:
     console: int
 
 
-@dataclass(frozen=True, slots=True)
-class GuestMount:
+class GuestMount(NamedTuple):
     """How the guest mounts something that the platform offers: arguments of mount(2)."""
 
     kind: str
@@ -62,8 +58,7 @@ class GuestMount:
     options: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that a platform needs of the host.
 
     Attributes:
