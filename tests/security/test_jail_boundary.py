@@ -151,7 +151,9 @@ def test_what_a_container_kernel_is_left_with(cli: Cli, tmp_path: Path) -> None:
         if os.geteuid() == 0:
             assert set(status["Uid"].split()) == {str(told["jail"]["uid"])} != {"0"}
         opened = [str(entry.readlink()) for entry in Path(f"/proc/{member}/fd").iterdir()]
-        assert not [name for name in opened if name.startswith(str(tmp_path)) and "state" not in name]
+        assert not [
+            name for name in opened if name.startswith(str(tmp_path)) and "state" not in name
+        ]
     mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
     assert sorted(line.split()[4] for line in mounts) == ["/", "/image", "/initramfs"]
     flags = {line.split()[4]: line.split()[5] for line in mounts}
@@ -167,8 +169,13 @@ def test_directory_shares_are_readonly_to_the_host(cli: Cli) -> None:
     assert shared
     for fields in shared:
         hidden = fields[4] in {"/shares/0/proc", "/shares/0/sys", "/shares/0/dev"}
-        inside_hidden = fields[4].startswith(("/shares/0/proc/", "/shares/0/sys/", "/shares/0/dev/"))
+        inside_hidden = fields[4].startswith(
+            ("/shares/0/proc/", "/shares/0/sys/", "/shares/0/dev/")
+        )
         assert hidden or inside_hidden or fields[5].startswith("ro,nosuid,nodev"), fields
-    assert cli.out("exec", "j", "sh", "-c", "ls /proc/self/exe >/dev/null && cat /proc/1/comm") == "init"
+    assert (
+        cli.out("exec", "j", "sh", "-c", "ls /proc/self/exe >/dev/null && cat /proc/1/comm")
+        == "init"
+    )
     cli("rm", "-f", "j")
     assert sys.platform == "linux"

@@ -136,9 +136,7 @@ def check_log(record: Record, tail: int | None) -> None:
         raise ValueError(f"the last {tail} entries")
     condition(record)
     if not record.spec.log:
-        raise StateError(
-            f"failed to read the log of container '{record.spec.name}': it keeps none"
-        )
+        raise StateError(f"failed to read the log of container '{record.spec.name}': it keeps none")
 
 
 def exec_process(
