@@ -6,6 +6,7 @@ Only the module of the verb that was asked for is imported: start-up time is par
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -46,16 +47,16 @@ def main() -> None:
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; Python must not find that out again at its end.
-        sys.stdout = None
-        status = EXIT_ENGINE
+        status = EXIT_ENGINE  # whoever read our output has gone
     except Exception as error:
         from drupe.errors import DrupeError
 
         if debug or not isinstance(error, DrupeError | OSError):
             raise
         status = _report(error)
-    sys.exit(status)
+    sys.stderr.flush()
+    # Nothing is left to do, and taking the interpreter down in order takes 5 ms.
+    os._exit(status)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -26,7 +26,7 @@ from drupe.store.atomic import read_json, write_json
 
 _STATUS_TAIL_BYTES = 4096
 _CONSOLE_TAIL_BYTES = 16384
-_EXITED = re.compile(r"exited (\d{1,3}) (\d{1,2}) (\d{1,12})\.(\d{9})")
+_EXITED = r"exited (\d{1,3}) (\d{1,2}) (\d{1,12})\.(\d{9})"
 
 KILLED_STATUS = 137
 """Exit status of a container whose kernel ended without a word: as if by SIGKILL."""
@@ -91,12 +91,12 @@ class Record:
 
     def write_spec(self, spec: ContainerSpec) -> None:
         """Writes the specification, once."""
-        write_json(self.directory / "config.json", spec.to_json())
+        write_json(self.directory / "config.json", spec.to_json(), sync=False)
         self._spec = spec
 
     def write_process(self, pid: int) -> None:
         """Writes which process is its machine."""
-        write_json(self.directory / "process.json", ProcessId.of(pid)._asdict())
+        write_json(self.directory / "process.json", ProcessId.of(pid)._asdict(), sync=False)
 
     def process(self) -> ProcessId | None:
         """The machine's process, dead or alive; None before there was one."""
@@ -119,7 +119,7 @@ class Record:
         if alive:
             state = State.RUNNING if lines else State.CREATED
             return Condition(state, pid=process.pid)
-        match = _EXITED.fullmatch(lines[-1]) if lines else None
+        match = re.fullmatch(_EXITED, lines[-1]) if lines else None
         if match is None or int(match[1]) > 255 or int(match[2]) > 64:
             return Condition(State.DEAD, status=KILLED_STATUS)
         code, number, seconds, nanoseconds = map(int, match.groups())

@@ -12,9 +12,9 @@ MEMORY_DEFAULT_BYTES = 512 << 20
 MEMORY_LEAST_BYTES = 32 << 20
 MEMORY_MOST_BYTES = 1 << 40
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
-_HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?")
-_VARIABLE = re.compile(r"[^=\0]+")
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}"
+_HOSTNAME = r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?"
+_VARIABLE = r"[^=\0]+"
 
 
 class Volume(NamedTuple):
@@ -110,7 +110,7 @@ def check_name(name: str) -> str:
     Raises:
         SpecError: it cannot be one.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise SpecError(
             f"failed to use name '{name}': not a container name",
             hint="letters, digits, '_', '.', '-', beginning with a letter or digit, 63 at most",
@@ -124,7 +124,7 @@ def check_hostname(name: str) -> str:
     Raises:
         SpecError: it cannot be one.
     """
-    if not _HOSTNAME.fullmatch(name):
+    if not re.fullmatch(_HOSTNAME, name):
         raise SpecError(
             f"failed to use host name '{name}': not a host name",
             hint="letters, digits, '-' and '.', 64 at most",
@@ -159,7 +159,7 @@ def parse_variable(text: str, environment: Mapping[str, str]) -> tuple[str, str]
         SpecError: no name.
     """
     name, equals, value = text.partition("=")
-    if not _VARIABLE.fullmatch(name):
+    if not re.fullmatch(_VARIABLE, name):
         raise SpecError(f"failed to use variable '{text}': no name", hint="NAME=value or NAME")
     if equals:
         return name, value

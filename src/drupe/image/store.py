@@ -13,7 +13,7 @@ from drupe.errors import HostError, NotFoundError, StateError
 from drupe.store import atomic, paths
 from drupe.store.lock import locked
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
+_NAME = r"[a-z0-9][a-z0-9_.-]{0,127}"
 
 
 class Image(NamedTuple):
@@ -41,7 +41,7 @@ def find_image(name: str) -> Image:
         NotFoundError: there is none.
         HostError: an embedded one cannot be made.
     """
-    if _NAME.fullmatch(name):
+    if re.fullmatch(_NAME, name):
         for base in paths.data_dirs():
             image = _read(base / "images" / name)
             if image is not None:

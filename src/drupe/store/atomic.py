@@ -10,8 +10,10 @@ from typing import Any
 from drupe.errors import HostError, StateError
 
 
-def write_bytes(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def write_bytes(path: Path, content: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
     """Replaces a file's content in one step; a reader sees the old or the new.
+
+    With ``sync`` that holds over a power failure too, not only over the end of any process.
 
     Raises:
         HostError: the file cannot be written (a full disk, a missing right).
@@ -23,7 +25,8 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o600) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fdatasync(file.fileno())
+                if sync:
+                    os.fdatasync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -32,13 +35,13 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         raise HostError(f"failed to write '{path}': {error.strerror}") from error
 
 
-def write_json(path: Path, value: object) -> None:
-    """Replaces a file by the JSON form of ``value``, in one step.
+def write_json(path: Path, value: object, *, sync: bool = True) -> None:
+    """Replaces a file by the JSON form of ``value``, in one step; ``sync`` as in write_bytes.
 
     Raises:
         HostError: the file cannot be written.
     """
-    write_bytes(path, json.dumps(value, indent=1).encode() + b"\n")
+    write_bytes(path, json.dumps(value, indent=1).encode() + b"\n", sync=sync)
 
 
 def read_json(path: Path) -> dict[str, Any]:
