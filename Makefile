@@ -22,9 +22,9 @@ test: setup
 	$(PYTHON) -m pytest
 
 lint: setup
-	$(PYTHON) -m ruff check .
-	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy $(wildcard src tests bench)
+	$(PYTHON) -m ruff check $(CODE)
+	$(PYTHON) -m ruff format --check $(CODE)
+	$(PYTHON) -m mypy
 	shellcheck $(SCRIPTS)
 	tools/checkpatch.sh
 
