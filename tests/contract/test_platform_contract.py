@@ -198,6 +198,18 @@ def test_a_kernel_that_cannot_be_run_is_told(machine: Machine, tmp_path: Path) -
         changed.start()
 
 
+def test_a_kernel_that_only_root_may_run_is_told_so(private_home: Home, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root's containers run as another user")
+    machine = real(UserModeStrict(), tmp_path)
+    (tmp_path / "linux").write_bytes(b"no matter")
+    (tmp_path / "linux").chmod(0o700)
+    machine.spec = machine.spec._replace(kernel=tmp_path / "linux")
+    with pytest.raises(HostError, match="its kernel: Permission denied") as caught:
+        machine.start()
+    assert "all users may execute" in (caught.value.hint or "")
+
+
 def test_the_machine_is_not_a_child(machine: Machine, process: ProcessId) -> None:
     with pytest.raises(ChildProcessError):
         os.waitpid(process.pid, os.WNOHANG)

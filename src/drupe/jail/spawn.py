@@ -22,6 +22,9 @@ _ERROR = b"E"
 # What they wait for, twice.
 _GO = b"G"
 
+_STEP_KERNEL = "its kernel"
+_KERNEL_HINT = "the kernel's file must be an x86-64 program that all users may execute"
+
 
 def spawn(
     plan: JailPlan,
@@ -97,7 +100,8 @@ def _report(pipe: int, tag: bytes, body: bytes = b"") -> None:
 
 def _failure(number: int, step: str) -> HostError:
     cause = f"{step}: {os.strerror(number)}" if number else step
-    return HostError(f"failed to make a jail: {cause}", hint=_hint(number))
+    hint = _KERNEL_HINT if step == _STEP_KERNEL else _hint(number)
+    return HostError(f"failed to make a jail: {cause}", hint=hint)
 
 
 def _hint(number: int) -> str:
@@ -170,7 +174,7 @@ def _process_one(
         report, program = enter.take_descriptors(descriptors, report, program)
         step = "its system call filter"
         enter.load_filter(plan)
-        step = "its kernel"
+        step = _STEP_KERNEL
         os.execve(program, list(argv), dict(env))  # noqa: S606
     except OSError as error:
         _report_error(report, error, step)
