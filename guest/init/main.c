@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "container.h"
@@ -31,11 +32,16 @@ static void take_signal(struct source *source, uint32_t events)
 
 int main(void)
 {
+	/* The kernel's struct sigaction. */
+	static const unsigned long by_default[4];
 	sigset_t set;
 
-	/* Children inherit these: all by default, and none but at execve(). */
+	/*
+	 * Children inherit these: all by default, and none but at execve(). The
+	 * C library would leave out the two signals that it keeps for itself.
+	 */
 	for (int i = 1; i < NSIG; i++)
-		signal(i, SIG_DFL);
+		syscall(SYS_rt_sigaction, i, by_default, NULL, sizeof(long));
 	sigfillset(&set);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	machine_init();
