@@ -15,10 +15,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench.measure import Sample, interleave, print_table, save, summary
-from bench.peers import make_bundle, working
+from bench.peers import make_bundle, without_hybrid_cgroups, working
 from drupe.container import lifecycle
 from drupe.container.request import RunRequest, resolve
 from drupe.container.store import Store
@@ -45,28 +46,28 @@ def main(arguments: list[str]) -> int:
     if launcher is None:
         print("there is no drupe beside this python: run 'make setup'")
         return 1
-    with tempfile.TemporaryDirectory(prefix="drupe-bench.") as name:
-        bundle = Path(name) / "bundle"
-        bundle.mkdir()
-        notes: list[str] = []
+    notes: list[str] = []
+    with ExitStack() as stack:
+        bundle = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drupe-bench.")))
         peers = []
         if os.geteuid() == 0 and shutil.which("runc") is not None:
             make_bundle(bundle, ["/bin/echo", "x"])
-            peers = working(bundle, notes.append)
+            prefix = stack.enter_context(without_hybrid_cgroups())
+            peers = working(bundle, prefix, notes.append)
         else:
             notes.append("peers: need root and runc here")
         counter = itertools.count()
 
         def run_peer(argv: list[str]) -> Sample:
-            return _time([*argv, f"drupe-bench-{next(counter)}"], bundle)
+            return _time([*argv, f"drupe-bench-{next(counter)}"])
 
         sides: dict[str, Callable[[], Sample]] = {
-            "drupe": lambda: _time([launcher, "run", "--rm", "busybox", "echo", "x"], bundle)
+            "drupe": lambda: _time([launcher, "run", "--rm", "busybox", "echo", "x"])
         }
         for peer in peers:
             sides[peer.name] = lambda argv=peer.argv: run_peer(argv)  # type: ignore[misc]
-        sides["python -IS -c pass"] = lambda: _time([sys.executable, "-IS", "-c", "pass"], bundle)
-        sides["drupe run --help"] = lambda: _time([launcher, "run", "--help"], bundle)
+        sides["python -IS -c pass"] = lambda: _time([sys.executable, "-IS", "-c", "pass"])
+        sides["drupe run --help"] = lambda: _time([launcher, "run", "--help"])
         samples = interleave(sides, args.runs)
         steps = [_steps() for _ in range(args.runs + 1)][1:]
     _report(samples, steps, notes)
@@ -85,12 +86,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _time(argv: list[str], directory: Path) -> Sample:
+def _time(argv: list[str]) -> Sample:
     """Milliseconds from fork to the first byte of output, and to the end of the process."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         argv,
-        cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
