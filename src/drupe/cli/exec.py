@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.usage = "drupe exec [OPTION ...] CONTAINER COMMAND [ARGUMENT ...]"
     add("-d", "--detach", action="store_true", help="leave it running")
-    add("-i", "--interactive", action="store_true", help="pass standard input on")
-    add("-t", "--tty", action="store_true", help="give it a terminal")
+    add("-i", "--interactive", action="store_true", help="pass standard input on (not with -d)")
+    add("-t", "--tty", action="store_true", help="give it a terminal; -it for a shell")
     add_environment(parser)
     add("-w", "--workdir", metavar="DIR", help="its directory (default: the container's)")
     add("-u", "--user", metavar="USER[:GROUP]", help="names or numbers (default: the container's)")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEYS",
         help=f"what to type to leave it running (default: {DETACH_KEYS})",
     )
-    add("container", help="name or id")
+    add("container", help="name, id, or the beginning of an id")
     add("command", help="the program")
     add("arguments", nargs=argparse.REMAINDER, help="its arguments")
 

@@ -13,7 +13,9 @@ from drupe.platform.registry import find_platform
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("--format", choices=("json",), default="json")
-    parser.add_argument("containers", nargs="+", metavar="container", help="name or id")
+    parser.add_argument(
+        "containers", nargs="+", metavar="container", help="name, id, or the beginning of an id"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

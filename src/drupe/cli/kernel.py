@@ -21,21 +21,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ls.add_argument("-q", "--quiet", action="store_true", help="print ids only")
 
     build = verbs.add_parser("build", help="build a kernel and the guest's init")
-    build.add_argument("--profile", default="general", help="what to build (default: general)")
+    build.add_argument(
+        "--profile",
+        default="general",
+        metavar="NAME",
+        help="what to build: general, base (default: general)",
+    )
     build.add_argument(
         "--source",
         metavar="WHERE",
         help="a kernel source: a directory, a tarball, an https URL (default: Debian's package)",
     )
-    build.add_argument("--sha256", metavar="HASH", help="of the tarball; required with a URL")
-    build.add_argument("--jobs", "-j", type=_count, default=0, help="default: one per processor")
+    build.add_argument(
+        "--sha256", metavar="HASH", help="SHA-256 of the tarball; required with a URL"
+    )
+    build.add_argument(
+        "--jobs", "-j", type=_count, default=0, metavar="N", help="default: one per processor"
+    )
     build.add_argument("--verbose", action="store_true", help="name every object compiled")
 
     show = verbs.add_parser("show", help="show one kernel")
     show.add_argument("name", help="a profile, the beginning of an id, or a path")
     show.add_argument("--config", action="store_true", help="print its configuration instead")
 
-    rm = verbs.add_parser("rm", help="remove kernels")
+    rm = verbs.add_parser("rm", help="remove kernels; containers that run on them go on")
     rm.add_argument("names", nargs="+", metavar="name", help="a profile or the beginning of an id")
 
 

@@ -11,7 +11,9 @@ from drupe.container import lifecycle
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("-s", "--signal", default="KILL", help="default: %(default)s")
+    parser.add_argument(
+        "-s", "--signal", default="KILL", help="a name or a number (default: %(default)s)"
+    )
     add_containers(parser)
 
 

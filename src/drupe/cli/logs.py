@@ -14,9 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     add = parser.add_argument
     add("-f", "--follow", action="store_true", help="go on until the container ends")
-    add("-n", "--tail", default="all", metavar="N", help="only the last N entries")
+    add("-n", "--tail", default="all", metavar="N", help="only the last N lines (default: all)")
     add("-t", "--timestamps", action="store_true", help="begin each line with its time")
-    add("container", help="name or id")
+    add("container", help="name, id, or the beginning of an id")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -82,7 +82,9 @@ def _help() -> None:
     for verb, text in VERBS.items():
         print(f"  {verb.ljust(width)}  {text}")
     print("\n'drupe VERB --help' tells more. Exit status: 125 if drupe itself failed, 126 or 127")
-    print("if a command could not be run or found, else the command's own.")
+    print(
+        "if a command could not be run or found, else the command's own. --debug shows tracebacks."
+    )
 
 
 def _report(error: DrupeError | OSError) -> int:

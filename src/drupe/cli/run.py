@@ -29,14 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.usage = "drupe run [OPTION ...] (IMAGE | --rootfs DIR [--]) [COMMAND [ARGUMENT ...]]"
     add("-d", "--detach", action="store_true", help="leave it running, print its id")
-    add("-i", "--interactive", action="store_true", help="pass standard input on")
-    add("-t", "--tty", action="store_true", help="give it a terminal")
+    add("-i", "--interactive", action="store_true", help="pass standard input on (not with -d)")
+    add("-t", "--tty", action="store_true", help="give it a terminal; -it for a shell")
     add(
         "--rm",
         action="store_true",
         help="remove the container when it ends; a foreground one then keeps no log",
     )
-    add("--name", help="a name for it")
+    add("--name", help="a name for it (default: one is made up)")
     add(
         "--rootfs",
         metavar="DIR",
@@ -49,11 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="HOST:GUEST[:ro]",
-        help="share a directory of the host",
+        help="share a directory of the host, which must exist",
     )
     add_environment(parser)
-    add("-w", "--workdir", metavar="DIR", help="its directory, made if missing")
-    add("-u", "--user", default="", metavar="USER[:GROUP]", help="names or numbers")
+    add(
+        "-w",
+        "--workdir",
+        metavar="DIR",
+        help="its directory, made if missing (default: the image's, or /)",
+    )
+    add("-u", "--user", default="", metavar="USER[:GROUP]", help="names or numbers (default: root)")
     add("--group-add", action="append", default=[], metavar="GROUP", help="a further group")
     add(
         "-m",
@@ -63,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: {MEMORY_DEFAULT_BYTES >> 20}m)",
     )
     add("--entrypoint", metavar="PROGRAM", help="a program that gets COMMAND as arguments")
-    add("--hostname", metavar="NAME", help="default: the first 12 digits of its id")
+    add("--hostname", metavar="NAME", help="default: the first 12 digits of the id")
     add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
     add("--platform", default=DEFAULT, help=f"what runs its kernel: {', '.join(NAMES)}")
     add(

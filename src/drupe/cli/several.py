@@ -14,7 +14,9 @@ from drupe.errors import DrupeError
 
 def add_containers(parser: argparse.ArgumentParser) -> None:
     """Declares the containers."""
-    parser.add_argument("containers", nargs="+", metavar="container", help="name or id")
+    parser.add_argument(
+        "containers", nargs="+", metavar="container", help="name, id, or the beginning of an id"
+    )
 
 
 def for_each(references: Iterable[str], act: Callable[[Store, Record], str | None]) -> int:

@@ -21,7 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="time between the signal and SIGKILL (default: %(default)s)",
     )
-    add("-s", "--signal", default="TERM", help="to the main process (default: %(default)s)")
+    add(
+        "-s",
+        "--signal",
+        default="TERM",
+        help="to the main process, a name or a number (default: %(default)s)",
+    )
     add_containers(parser)
 
 
