@@ -21,7 +21,7 @@ from drupe.guest.protocol import StartFlag, Type
 from drupe.guest.pump import Streams, pump
 from drupe.guest.session import Session, connect, kill_frames, request, stop_frames
 from drupe.guest.spec import Mount, Process, boot_frames, process_frames
-from drupe.image.store import find_image
+from drupe.image.find import find_image
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.platform.base import MachineFiles, MachineSpec, Platform
 from drupe.platform.um import UserModeStrict

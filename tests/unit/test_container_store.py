@@ -372,11 +372,18 @@ def test_a_spoilt_file_does_not_stop_the_sweep(store: Store, file: str, text: st
     record = make(store, "spoilt")
     (record.directory / file).write_text(text)
     leftover = make(store, "leftover", remove=True)
-    assert store.sweep() == []
+    (said,) = store.sweep()
+    assert "failed to read" in said
+    assert f"'drupe rm --force {record.id[:12]}'" in said
     assert not leftover.directory.exists()
     found = store.find("spoilt")
     with pytest.raises(StateError, match="failed to read "):
         _ = (found.spec, found.condition())
+    if file == "process.json":
+        with pytest.raises(StateError, match="failed to read "):
+            store.remove(found)
+    store.remove(found, force=True)
+    assert contents(store) == []
 
 
 def test_a_machine_is_recorded_whole(store: Store) -> None:

@@ -17,7 +17,8 @@ from drupe.container.spec import (
     parse_volume,
 )
 from drupe.errors import HostError, SpecError
-from drupe.image.store import Image, find_image
+from drupe.image.find import find_image
+from drupe.image.store import Image
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.platform.registry import DEFAULT, find_platform
 

@@ -60,7 +60,11 @@ class Store:
         try:
             with locked(self._home / "lock"):
                 directory.mkdir(mode=0o700)
-                lock = _open_lock(directory)
+                try:
+                    lock = _open_lock(directory)
+                except OSError:
+                    directory.rmdir()
+                    raise
                 fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise HostError(f"failed to make '{directory}': {error.strerror}") from error
@@ -70,19 +74,17 @@ class Store:
             record.write_spec(make(container_id, taken))
             yield record
         except BaseException:
-            process = record.process()
-            if process is not None:
-                process.kill()
+            _end_machine(record)
             self._remove(record)
             raise
         finally:
             os.close(lock)
 
     def list(self) -> Sequence[Record]:
-        """All containers, the oldest first; those still being made are left out."""
+        """All containers, the oldest first; those still being made or spoilt are left out."""
         found = []
         for record in self._records():
-            with suppress(NotFoundError):
+            with suppress(NotFoundError, StateError):
                 found.append((record.spec.created_ns, record.id, record))
         return [record for _, _, record in sorted(found)]
 
@@ -120,7 +122,13 @@ class Store:
 
         Raises:
             NotFoundError: it was removed meanwhile.
+            StateError: its files are spoilt.
         """
+        with self._held(record):
+            yield record.condition()
+
+    @contextmanager
+    def _held(self, record: Record) -> Iterator[None]:
         try:
             lock = _open_lock(record.directory, create=False)
         except FileNotFoundError as error:
@@ -129,46 +137,51 @@ class Store:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (record.directory / "config.json").exists():
                 raise NotFoundError(f"failed to find container '{record.id[:12]}': gone")
-            yield record.condition()
+            yield
         finally:
             os.close(lock)
 
     def remove(self, record: Record, *, force: bool = False) -> None:
-        """Removes a container that does not run, or with ``force`` any.
+        """Removes a container that does not run, or with ``force`` any, one with spoilt files too.
 
         Raises:
-            StateError: it runs.
+            StateError: it runs, or its files are spoilt.
             NotFoundError: it is gone already.
         """
-        with self.changing(record) as condition:
-            if condition.pid is not None:
+        with self._held(record):
+            try:
+                if record.condition().pid is not None:
+                    if not force:
+                        raise StateError(
+                            f"failed to remove container '{record.spec.name}': it is running",
+                            hint="stop it first, or use --force",
+                        )
+                    _end_machine(record)
+            except StateError:
                 if not force:
-                    raise StateError(
-                        f"failed to remove container '{record.spec.name}': it is running",
-                        hint="stop it first, or use --force",
-                    )
-                process = record.process()
-                if process is not None:
-                    process.kill()
+                    raise
             self._remove(record)
 
     def sweep(self) -> Sequence[str]:
         """Removes what commands that died left behind, and --rm containers that have ended.
 
-        Returns a line for each of the former.
+        Returns a line for each of the former, and for each that has spoilt files.
         """
         said = []
         for record in self._records():
-            # One whose files are spoilt stays: whoever names it is told.
-            with _free_lock(self._home / "lock", record.directory) as free, suppress(StateError):
-                if free and self._is_leftover(record):
-                    said.append(
-                        f"removed container {record.id[:12]}, which an interrupted command left "
-                        "behind unfinished"
-                    )
-                elif not (free and self._is_over(record)):
-                    continue
-                self._remove(record)
+            short = record.id[:12]
+            with _free_lock(self._home / "lock", record.directory) as free:
+                try:
+                    if free and self._is_leftover(record):
+                        said.append(
+                            f"removed container {short}, which an interrupted command left behind "
+                            "unfinished"
+                        )
+                    elif not (free and self._is_over(record)):
+                        continue
+                    self._remove(record)
+                except StateError as error:
+                    said.append(f"{error}; 'drupe rm --force {short}' removes container {short}")
         return said
 
     def _is_leftover(self, record: Record) -> bool:
@@ -176,9 +189,7 @@ class Store:
         whole = (record.directory / "config.json").exists()
         if whole and record.condition().state is not State.CREATED:
             return False
-        process = record.process()
-        if process is not None:
-            process.kill()
+        _end_machine(record)
         return True
 
     def _is_over(self, record: Record) -> bool:
@@ -250,13 +261,21 @@ def _free_lock(makers: Path, directory: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Without a name: the container was removed after its lock was opened.
-        yield os.fstat(lock).st_nlink > 0
-    except BlockingIOError:
-        yield False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Without a name: the container was removed after its lock was opened.
+            free = os.fstat(lock).st_nlink > 0
+        except BlockingIOError:
+            free = False
+        yield free
     finally:
         os.close(lock)
+
+
+def _end_machine(record: Record) -> None:
+    process = record.process()
+    if process is not None:
+        process.kill()
 
 
 def _invent_name() -> str:

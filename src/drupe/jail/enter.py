@@ -87,6 +87,7 @@ def build_root(plan: JailPlan, opened: Sequence[int], shares: Sequence[int]) -> 
 
 
 def _share(share: Share, descriptor: int, target: str) -> None:
+    # Not noexec: the guest asks the host, by access(), what may be executed.
     attributes = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
     if share.readonly:
         attributes |= mounts.MOUNT_ATTR_RDONLY

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drupe import process
-from drupe.errors import HostError, SpecError
+from drupe.errors import SpecError
 from drupe.kbuild import assets, overlay, source, toolchain
 from drupe.kbuild.kernels import Kernel, list_kernels, select, shared_dir
 from drupe.kbuild.make import TARGETS, Make
@@ -188,26 +188,14 @@ def _make(request: Request, inputs: Inputs, origin: source.Source, report: Repor
 
 def _install(kernel: Kernel, image: Path, config: Path, strip: bool) -> Kernel:
     """Puts a kernel into the store: whole, by one rename."""
-    home = shared_dir(paths.data_home() / "kernels")
-    final, temporary = home / kernel.id, home / f".{kernel.id}.{os.getpid()}"
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(mode=0o755)
+    final = shared_dir(paths.data_home() / "kernels") / kernel.id
+    with atomic.new_directory(final) as directory:
         if strip:
-            process.run(["strip", "-o", str(temporary / "linux"), str(image)])
+            process.run(["strip", "-o", str(directory / "linux"), str(image)])
         else:
-            shutil.copy2(image, temporary / "linux")
-        shutil.copyfile(config, temporary / "config")
-        done = kernel._replace(size_bytes=(temporary / "linux").stat().st_size)
+            shutil.copy2(image, directory / "linux")
+        shutil.copyfile(config, directory / "config")
+        done = kernel._replace(size_bytes=(directory / "linux").stat().st_size)
         facts = json.dumps(done.describe(), indent=1).encode() + b"\n"
-        atomic.write_bytes(temporary / "kernel.json", facts, mode=0o644)
-        if final.exists():  # a broken one: _ready would have found it otherwise
-            final.rename(home / f".trash.{kernel.id}.{os.getpid()}")
-        temporary.rename(final)
-        for leftover in home.glob(".trash.*"):
-            shutil.rmtree(leftover)
-    except OSError as error:
-        raise HostError(f"failed to install '{final}': {error.strerror}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        atomic.write_bytes(directory / "kernel.json", facts, mode=0o644)
     return done._replace(linux=final / "linux", config=final / "config")

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from drupe import process
-from drupe.errors import HostError, KernelBuildError
+from drupe.errors import KernelBuildError
 from drupe.kbuild import assets, cpio, toolchain
 from drupe.kbuild.kernels import shared_dir
 from drupe.kbuild.make import FAILED
@@ -49,7 +49,7 @@ def build_initramfs(report: Reporter = silent) -> Path:
             init = _compile(source, key, compiler)
             ready = _install(key, version, init.read_bytes())
             shutil.rmtree(init.parent, ignore_errors=True)
-    _select(ready)
+    atomic.replace_link(shared_dir(paths.data_home() / "guests") / "current", ready)
     return ready / "initramfs.cpio"
 
 
@@ -100,32 +100,9 @@ def _compile(source: Path, key: str, compiler: str) -> Path:
 
 
 def _install(key: str, compiler: str, init: bytes) -> Path:
-    home = shared_dir(paths.data_home() / "guests")
-    final, temporary = home / key[:16], home / f".{key[:16]}.{os.getpid()}"
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(mode=0o755)
-        atomic.write_bytes(temporary / "initramfs.cpio", pack(init), mode=0o644)
+    final = shared_dir(paths.data_home() / "guests") / key[:16]
+    with atomic.new_directory(final) as directory:
+        atomic.write_bytes(directory / "initramfs.cpio", pack(init), mode=0o644)
         facts = json.dumps({"key": key, "compiler": compiler}, indent=1).encode() + b"\n"
-        atomic.write_bytes(temporary / "guest.json", facts, mode=0o644)
-        shutil.rmtree(final, ignore_errors=True)
-        temporary.rename(final)
-    except OSError as error:
-        raise HostError(f"failed to install '{final}': {error.strerror}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        atomic.write_bytes(directory / "guest.json", facts, mode=0o644)
     return final
-
-
-def _select(ready: Path) -> None:
-    home = shared_dir(paths.data_home() / "guests")
-    link, temporary = home / "current", home / f".current.{os.getpid()}"
-    target = Path(os.path.relpath(ready, home))
-    try:
-        if link.is_symlink() and link.readlink() == target:
-            return
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(target)
-        temporary.replace(link)
-    except OSError as error:
-        raise HostError(f"failed to link '{link}': {error.strerror}") from error

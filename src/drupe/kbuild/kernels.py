@@ -166,16 +166,7 @@ def select(kernel: Kernel, profile: str) -> None:
         HostError: the link cannot be made.
     """
     links = shared_dir(paths.data_home() / "kernels" / "profiles")
-    link, temporary = links / profile, links / f".{profile}.{os.getpid()}"
-    target = Path(os.path.relpath(kernel.linux.parent, links))
-    try:
-        if link.is_symlink() and link.readlink() == target:
-            return
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(target)
-        temporary.replace(link)
-    except OSError as error:
-        raise HostError(f"failed to link '{link}': {error.strerror}") from error
+    atomic.replace_link(links / profile, kernel.linux.parent)
 
 
 def _at_path(path: Path) -> Kernel:

@@ -1,9 +1,11 @@
-"""Files that are whole or not there: written beside, synced, renamed."""
+"""Files, links and directories that are whole or not there: made beside, then renamed."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +65,48 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise StateError(f"failed to read '{path}': not a JSON object")
     return value
+
+
+@contextmanager
+def new_directory(final: Path) -> Iterator[Path]:
+    """Yields a directory to fill, mode 0755, that becomes ``final`` at the end of the block.
+
+    What stood there, a broken one, goes. After an error nothing has changed.
+
+    Raises:
+        HostError: the disk refused, in the block too.
+    """
+    import shutil
+
+    temporary = final.with_name(f".{final.name}.{os.getpid()}")
+    old = final.with_name(f".{final.name}.{os.getpid()}.old")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(mode=0o755)
+        yield temporary
+        if final.exists():
+            final.rename(old)
+        temporary.rename(final)
+    except OSError as error:
+        raise HostError(f"failed to make '{final}': {error.strerror}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def replace_link(link: Path, target: Path) -> None:
+    """Makes ``link`` a relative symbolic link to ``target``, in one step.
+
+    Raises:
+        HostError: the disk refused.
+    """
+    relative = Path(os.path.relpath(target, link.parent))
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    try:
+        if link.is_symlink() and link.readlink() == relative:
+            return
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(relative)
+        temporary.replace(link)
+    except OSError as error:
+        raise HostError(f"failed to link '{link}': {error.strerror}") from error
