@@ -40,6 +40,9 @@ def test_words_that_mean_nothing(cli: Cli) -> None:
     refused(cli, "run", "-v", "nonsense", "busybox", says="'nonsense': not HOST:GUEST")
     refused(cli, "run", "-v", "/tmp:/", "busybox", says="'/' cannot be a mount point")
     refused(cli, "run", "-v", "/tmp:/a/../b", "busybox", says="cannot be a mount point")
+    refused(cli, "run", "-v", "/tmp:/dev", "busybox", says="cannot be a mount point")
+    two = ("-v", "/tmp:/a", "-v", "/usr:/a:ro")
+    refused(cli, "run", *two, "busybox", says="two have the target '/a'")
     refused(cli, "run", "--detach-keys", "ctrl-", "busybox", says="'ctrl-' is no key")
     refused(cli, "kill", "-s", "NOSUCH", "x", says="'NOSUCH': no such signal")
     refused(cli, "stop", "-t", "soon", "x", says="'soon': not a number")
@@ -146,3 +149,33 @@ def test_no_user_namespaces(cli: Cli) -> None:
         == "drupe: failed to make a jail: new namespaces: 'unshare': No space left on device"
     )
     assert "drupe system check" in lines[1]
+
+
+def test_closed_standard_descriptors(cli: Cli) -> None:
+    command = " ".join(f"'{arg}'" for arg in cli.argv("run", "--rm", "-i", "busybox", "echo", "x"))
+    for closing, output in (("<&-", b"x\n"), (">&-", b""), ("2>&-", b"x\n")):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {closing}"], env=cli.env, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, output, b"")
+
+
+def test_output_that_nobody_takes(cli: Cli) -> None:
+    command = " ".join(f"'{arg}'" for arg in cli.argv("run", "--rm", "busybox", "echo", "x"))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} >/dev/full"], env=cli.env, capture_output=True, check=False
+    )
+    assert done.returncode == 125
+    assert done.stderr.startswith(b"drupe: failed to use standard output")
+
+
+def test_an_id_file_that_is_there_already(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "cid"
+    file.write_text("something else")
+    refused(cli, "run", "-d", "--cidfile", str(file), "busybox", "true", says="File exists")
+    assert file.read_text() == "something else"
+    assert cli.out("ps", "-aq") == ""
+    file.unlink()
+    missing = cli("run", "--cidfile", str(file), "busybox", "/no/such", status=127)
+    assert b"/no/such" in missing.stderr
+    assert not file.exists()

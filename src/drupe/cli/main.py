@@ -39,11 +39,13 @@ _USAGE = "usage: drupe [--debug] VERB [OPTION ...] [ARGUMENT ...]"
 
 def main() -> None:
     """The entry point; ends the process."""
+    _open_standard_descriptors()
     arguments = sys.argv[1:]
     debug = arguments[:1] == ["--debug"]
     try:
         status = _dispatch(arguments[1:] if debug else arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -54,9 +56,19 @@ def main() -> None:
         if debug or not isinstance(error, DrupeError | OSError):
             raise
         status = _report(error)
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     # Nothing is left to do, and taking the interpreter down in order takes 5 ms.
     os._exit(status)
+
+
+def _open_standard_descriptors() -> None:
+    """Puts /dev/null where the caller closed one: no file of drupe's may take its number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -90,7 +102,11 @@ def _help() -> None:
 def _report(error: DrupeError | OSError) -> int:
     from drupe.errors import BootError, DrupeError, GuestError
 
-    print(f"drupe: {error}", file=sys.stderr)
+    if isinstance(error, DrupeError):
+        print(f"drupe: {error}", file=sys.stderr)
+    else:
+        what = f"'{error.filename}'" if error.filename else "standard output or another file"
+        print(f"drupe: failed to use {what}: {error.strerror or error}", file=sys.stderr)
     if isinstance(error, BootError) and error.console:
         print("drupe: the end of its console:", file=sys.stderr)
         for line in error.console.splitlines()[-12:]:

@@ -30,6 +30,7 @@ def parse(verb: str, text: str, module: ModuleType, arguments: list[str]) -> arg
         prog=f"drupe {verb}",
         description=text[0].upper() + text[1:] + ".",
         allow_abbrev=False,
+        conflict_handler="resolve",  # run's -h is the host name
     )
     module.add_arguments(parser)
     return parser.parse_args(arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,12 @@ from drupe.cli.stream import DETACH_KEYS, attach, detach_bytes
 from drupe.container import lifecycle
 from drupe.container.record import Record
 from drupe.container.request import RunRequest, resolve
-from drupe.container.spec import MEMORY_DEFAULT_BYTES, check_name, parse_memory
+from drupe.container.spec import (
+    MEMORY_DEFAULT_BYTES,
+    ContainerSpec,
+    check_name,
+    parse_memory,
+)
 from drupe.container.store import Store
 from drupe.errors import GuestError, HostError, NotFoundError, SpecError
 from drupe.guest.session import Session
@@ -68,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: {MEMORY_DEFAULT_BYTES >> 20}m)",
     )
     add("--entrypoint", metavar="PROGRAM", help="a program that gets COMMAND as arguments")
-    add("--hostname", metavar="NAME", help="default: the first 12 digits of the id")
+    add("-h", "--hostname", metavar="NAME", help="default: the first 12 digits of the id")
     add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
     add("--platform", default=DEFAULT, help=f"what runs its kernel: {', '.join(NAMES)}")
     add(
@@ -95,22 +99,34 @@ def main(args: argparse.Namespace) -> int:
     detach_bytes(args.detach_keys)
     name = None if args.name is None else check_name(args.name)
     store = open_store()
-    with lifecycle.launched(
-        store,
-        name,
-        lambda container_id, taken: resolve(request, container_id, taken),
-        detached=args.detach,
-        window=terminal.size() if args.tty else None,
-    ) as (record, session):
+    written: list[Path] = []
+
+    def make(container_id: str, taken: str) -> ContainerSpec:
+        spec = resolve(request, container_id, taken)
         if args.cidfile:
-            _write_id(args.cidfile, record.id)
-        if args.detach:
-            print(record.id)
-            return 0
-        status = _attend(record, session, args)
-    if status is None:
-        return 0
-    return _finish(store, record, status)
+            written.append(_write_id(Path(args.cidfile), container_id))
+        return spec
+
+    window = terminal.size() if args.tty else None
+    try:
+        with lifecycle.launched(store, name, make, detached=args.detach, window=window) as (
+            record,
+            session,
+        ):
+            written.clear()
+            if args.detach:
+                print(record.id)
+                return 0
+            try:
+                status = _attend(record, session, args)
+            except BaseException:
+                if record.spec.remove:
+                    store.remove(record, force=True)
+                raise
+    finally:
+        for path in written:  # the container that they name did not come to be
+            path.unlink(missing_ok=True)
+    return 0 if status is None else _finish(store, record, status)
 
 
 def _request(args: argparse.Namespace) -> RunRequest:
@@ -183,11 +199,10 @@ def _finish(store: Store, record: Record, status: int) -> int:
     return status
 
 
-def _write_id(path: str, container_id: str) -> None:
+def _write_id(path: Path, container_id: str) -> Path:
     try:
-        with Path(path).open("x") as file:
+        with path.open("x") as file:
             file.write(container_id)
     except OSError as error:
-        raise HostError(
-            f"failed to write '{path}': {error.strerror or os.strerror(error.errno or 0)}"
-        ) from error
+        raise HostError(f"failed to write '{path}': {error.strerror}") from error
+    return path

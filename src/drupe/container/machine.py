@@ -18,16 +18,12 @@ from drupe.platform.base import MachineFiles, MachineSpec, Platform
 
 BOOT_TIMEOUT_S = 60.0
 
-_HOST_KERNEL_DIRECTORIES = ("proc", "sys", "dev")
-"""Of a host root that is shared as it stands: the host kernel's, which are not for guests."""
-
 
 def machine_spec(spec: ContainerSpec) -> MachineSpec:
     """What the platform is to start for a container."""
     shares = []
     if spec.rootfs is not None:
-        hidden = _HOST_KERNEL_DIRECTORIES
-        shares.append(Share(Path(spec.rootfs), readonly=True, hidden=hidden))
+        shares.append(Share(Path(spec.rootfs), readonly=True))
     shares += [Share(Path(volume.source), volume.readonly) for volume in spec.volumes]
     return MachineSpec(
         name=spec.id,

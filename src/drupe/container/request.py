@@ -19,6 +19,7 @@ from drupe.container.spec import (
 from drupe.errors import HostError, SpecError
 from drupe.image.find import find_image
 from drupe.image.store import Image
+from drupe.jail.mountinfo import kernel_mounts
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.platform.registry import DEFAULT, find_platform
 
@@ -139,6 +140,10 @@ def _volumes(texts: tuple[str, ...]) -> tuple[Volume, ...]:
                 hint="add ':ro'",
             )
         volumes.append(Volume(source, volume.target, volume.readonly))
+    targets = [volume.target for volume in volumes]
+    for target in targets:
+        if targets.count(target) > 1:
+            raise SpecError(f"failed to use volumes: two have the target '{target}'")
     # A mount point below another volume must be mounted after it.
     return tuple(sorted(volumes, key=lambda volume: volume.target.count("/")))
 
@@ -156,6 +161,11 @@ def _directory(what: str, path: str) -> str:
         raise SpecError(
             f"failed to use {what} '{path}': not a directory",
             hint="only directories can be shared with a container",
+        )
+    if kernel_mounts(resolved) == ["."]:
+        raise SpecError(
+            f"failed to use {what} '{path}': it belongs to the host's kernel",
+            hint="a container has /proc, /sys and /dev of its own kernel",
         )
     if not os.access(resolved, os.R_OK | os.X_OK):
         raise HostError(

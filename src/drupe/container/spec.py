@@ -16,6 +16,8 @@ _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}"
 _HOSTNAME = r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?"
 _VARIABLE = r"[^=\0]+"
 
+_OWN_DIRECTORIES = {"proc", "sys", "dev"}
+
 
 class Volume(NamedTuple):
     """A host directory in the container.
@@ -180,9 +182,10 @@ def parse_volume(text: str) -> Volume:
             hint="a directory on the host, a colon, an absolute path in the container",
         )
     parts = [part for part in target.split("/") if part not in {"", "."}]
-    if not parts or ".." in parts:
+    if not parts or ".." in parts or parts[0] in _OWN_DIRECTORIES:
         raise SpecError(
             f"failed to use volume '{text}': '{target}' cannot be a mount point",
-            hint="a path below '/', without '..'",
+            hint="a path below '/', without '..', and not in /proc, /sys or /dev, which are the "
+            "container kernel's",
         )
     return Volume(source, "/" + "/".join(parts), mode == "ro")

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from drupe._linux import files, mounts, namespaces, privileges, seccomp
 from drupe.jail.bpf import assemble
+from drupe.jail.mountinfo import kernel_mounts
 from drupe.jail.plan import JailPlan, Share
 from drupe.jail.policy import rules
 
@@ -27,6 +30,9 @@ NAMESPACES = {
     "cgroup": namespaces.CLONE_NEWCGROUP,
 }
 
+_ROOT = "/proc"
+"""Where the jail's root is mounted before it becomes ``/``: a directory that any user can reach."""
+
 
 def leave_host() -> None:
     """Step 1, in the first fork: new namespaces of every kind. The parent maps ids next."""
@@ -36,14 +42,30 @@ def leave_host() -> None:
     namespaces.unshare(flags)
 
 
-def open_sources(plan: JailPlan) -> tuple[list[int], list[int]]:
-    """Step 2, with the caller's rights; returns descriptors of the files and of the shares.
+class Source(NamedTuple):
+    """An opened file or share, and what of it is to be covered.
+
+    Attributes:
+        descriptor: of the file or directory.
+        covered: mount points below it, of the host kernel's file systems.
+    """
+
+    descriptor: int
+    covered: tuple[str, ...] = ()
+
+
+def open_sources(plan: JailPlan) -> tuple[list[Source], list[Source]]:
+    """Step 2, with the caller's rights: opens the files and the shares.
 
     In the new mount namespace: mounts of the old one cannot be cloned.
     """
-    opened = [os.open(path, os.O_PATH | os.O_CLOEXEC) for _, path in plan.files]
+    opened = [Source(os.open(path, os.O_PATH | os.O_CLOEXEC)) for _, path in plan.files]
     shares = [
-        os.open(share.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for share in plan.shares
+        Source(
+            os.open(share.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC),
+            tuple(kernel_mounts(share.source)),
+        )
+        for share in plan.shares
     ]
     return opened, shares
 
@@ -57,50 +79,54 @@ def take_ids(*, may_set_groups: bool) -> None:
     os.umask(0o022)
 
 
-def build_root(plan: JailPlan, opened: Sequence[int], shares: Sequence[int]) -> None:
+def build_root(plan: JailPlan, opened: Sequence[Source], shares: Sequence[Source]) -> None:
     """Step 4: a root that holds the container's files and shares and nothing else.
 
-    It is mounted over /proc, a directory that any user can reach on any host, and becomes ``/`` at
-    once: nothing is left of the host's tree, /proc included.
+    Nothing is left of the host's tree, /proc included.
     """
     mounts.mount("none", "/", None, mounts.MS_REC | mounts.MS_PRIVATE)
-    root = "/proc"
+    files = [mounts.open_tree(source.descriptor, recursive=False) for source in opened]
+    trees = [mounts.open_tree(source.descriptor, recursive=True) for source in shares]
     mounts.mount(
         "drupe",
-        root,
+        _ROOT,
         "tmpfs",
         mounts.MS_NOSUID | mounts.MS_NODEV,
         f"mode=0755,size={plan.root_bytes},nr_inodes=4096",
     )
-    Path(root, "run").mkdir(0o700)
+    Path(_ROOT, "run").mkdir(0o700)
+    Path(_ROOT, "empty").touch(0o444)
     readonly = mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
-    for (name, _), descriptor in zip(plan.files, opened, strict=True):
-        target = f"{root}/{name}"
+    for (name, _), tree in zip(plan.files, files, strict=True):
+        target = f"{_ROOT}/{name}"
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o400))
-        _graft(descriptor, target, readonly | mounts.MOUNT_ATTR_NOEXEC, recursive=False)
-    Path(root, "shares").mkdir(0o755)
-    for index, (share, descriptor) in enumerate(zip(plan.shares, shares, strict=True)):
-        target = f"{root}/shares/{index}"
+        _graft(tree, target, readonly | mounts.MOUNT_ATTR_NOEXEC, recursive=False)
+    Path(_ROOT, "shares").mkdir(0o755)
+    for index, (share, tree) in enumerate(zip(plan.shares, trees, strict=True)):
+        target = f"{_ROOT}/shares/{index}"
         Path(target).mkdir(0o755)
-        _share(share, descriptor, target)
-    mounts.pivot_root(root)
+        _share(share, tree, target, shares[index].covered)
+    mounts.pivot_root(_ROOT)
+    # What the guest can read of its host: /proc/cpuinfo names it.
+    socket.sethostname("drupe")
 
 
-def _share(share: Share, descriptor: int, target: str) -> None:
+def _share(share: Share, tree: int, target: str, covered: Sequence[str]) -> None:
     # Not noexec: the guest asks the host, by access(), what may be executed.
     attributes = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
     if share.readonly:
         attributes |= mounts.MOUNT_ATTR_RDONLY
-    _graft(descriptor, target, attributes, recursive=True)
-    for name in share.hidden:
+    _graft(tree, target, attributes, recursive=True)
+    flags = mounts.MS_RDONLY | mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
+    for name in covered:
         path = Path(target, name)
-        if path.is_dir() and not path.is_symlink():
-            flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
-            mounts.mount("drupe", str(path), "tmpfs", flags, "mode=0755,size=0,nr_inodes=2")
+        if path.is_dir():
+            mounts.mount("drupe", str(path), "tmpfs", flags, "mode=0755,nr_inodes=2")
+        else:  # a file of such a file system that is mounted alone
+            mounts.mount(f"{_ROOT}/empty", str(path), None, mounts.MS_BIND)
 
 
-def _graft(descriptor: int, target: str, attributes: int, *, recursive: bool) -> None:
-    tree = mounts.open_tree(descriptor, recursive=recursive)
+def _graft(tree: int, target: str, attributes: int, *, recursive: bool) -> None:
     try:
         mounts.set_attributes(tree, attributes, recursive=recursive)
         mounts.move_mount(tree, target)

@@ -17,12 +17,10 @@ class Share(NamedTuple):
     Attributes:
         source: the directory on the host.
         readonly: enforced by the host, on the mount and all below it.
-        hidden: directories below it that are covered by an empty one.
     """
 
     source: Path
     readonly: bool
-    hidden: tuple[str, ...] = ()
 
 
 class JailPlan(NamedTuple):

@@ -155,8 +155,8 @@ def _process_one(
     descriptors: Sequence[int],
     report: int,
     orders: int,
-    opened: Sequence[int],
-    shares: Sequence[int],
+    opened: Sequence[enter.Source],
+    shares: Sequence[enter.Source],
 ) -> None:
     """Never returns."""
     step = "its root"

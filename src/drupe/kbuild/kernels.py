@@ -13,7 +13,6 @@ from typing import NamedTuple
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
 from drupe.store import atomic, paths
 
-_BUILD_HINT = "build one: drupe kernel build"
 _PREFIX_MIN = 4
 
 
@@ -96,7 +95,8 @@ def find_kernel(name: str = "general") -> Kernel:
         if matches:
             return matches[0]
     raise NotFoundError(
-        f"failed to find kernel '{name}': no such profile or id has been built", hint=_BUILD_HINT
+        f"failed to find kernel '{name}': no such profile or id has been built",
+        hint=f"build a profile's: drupe kernel build --profile {name}",
     )
 
 
