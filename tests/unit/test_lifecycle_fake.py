@@ -71,7 +71,7 @@ def test_a_program_runs_to_its_end(launch: Launch, store: Store) -> None:
     script = "echo out; echo err >&2; exit 5"
     with launch("sh", "-c", script, on_step=steps.append) as (record, session):
         assert finish(session) == (5, b"out\n", b"err\n")
-    assert steps == ["machine", "boot", "main"]
+    assert steps == ["machine", "kernel", "mounts", "main"]
     assert lifecycle.wait(record, 10) == 5
     condition = record.condition()
     assert (condition.state, condition.status, condition.pid) == (State.EXITED, 5, None)

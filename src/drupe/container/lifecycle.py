@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from drupe.container.machine import await_boot, boot_error, start_machine
+from drupe.container.machine import Step, await_boot, boot_error, start_machine
 from drupe.container.record import Condition, Record, State
 from drupe.container.spec import ContainerSpec
 from drupe.container.store import Store
@@ -20,8 +20,6 @@ from drupe.platform.registry import find_platform
 STOP_GRACE_S = 10.0
 _ANSWER_TIMEOUT_S = 30.0
 _POWER_OFF_TIMEOUT_S = 10.0
-
-Step = Callable[[str], None]
 
 
 def main_process(spec: ContainerSpec, terminal: tuple[int, int] | None) -> Process:
@@ -63,8 +61,7 @@ def launched(
         session = start_machine(record, platform or find_platform(spec.platform), on_step)
         try:
             session.send(frames)
-            await_boot(record, session)
-            on_step("boot")
+            await_boot(record, session, on_step)
             _started(record, session)
             on_step("main")
         except BaseException:

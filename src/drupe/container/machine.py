@@ -18,6 +18,9 @@ from drupe.platform.base import MachineFiles, MachineSpec, Platform
 
 BOOT_TIMEOUT_S = 60.0
 
+Step = Callable[[str], None]
+"""Is told what a start has reached, for measurements: machine, kernel, mounts, main."""
+
 
 def machine_spec(spec: ContainerSpec) -> MachineSpec:
     """What the platform is to start for a container."""
@@ -50,9 +53,7 @@ def guest_mounts(spec: ContainerSpec, platform: Platform) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
-def start_machine(
-    record: Record, platform: Platform, on_step: Callable[[str], None] = lambda _: None
-) -> Session:
+def start_machine(record: Record, platform: Platform, on_step: Step = lambda _: None) -> Session:
     """Starts a container's machine; returns the first session, which has sent the boot frames.
 
     The guest's answer, READY, is still to be awaited. ``on_step`` is told what was reached, for
@@ -82,15 +83,18 @@ def start_machine(
     return session
 
 
-def await_boot(record: Record, session: Session) -> None:
-    """Waits until the guest is ready.
+def await_boot(record: Record, session: Session, on_step: Step = lambda _: None) -> None:
+    """Waits until the guest is ready; ``on_step`` is told when its kernel and init are up.
 
     Raises:
         BootError: its kernel did not come up; holds the console's tail.
         GuestError: a mount or the like failed in the guest.
     """
     try:
+        session.await_greeting(timeout_s=BOOT_TIMEOUT_S)
+        on_step("kernel")
         session.expect(Type.READY, timeout_s=BOOT_TIMEOUT_S)
+        on_step("mounts")
     except BootError as error:
         raise boot_error(record, str(error)) from error
     except GuestError as error:

@@ -56,6 +56,7 @@ class Session:
 
     Attributes:
         credit: bytes of input that the guest still takes.
+        greeted: whether the guest has said HELLO.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -63,6 +64,7 @@ class Session:
         self._parser = Parser()
         self._pending: list[tuple[Type, bytes]] = []
         self.credit = STDIN_WINDOW
+        self.greeted = False
         self.send(hello())
 
     def fileno(self) -> int:
@@ -167,7 +169,21 @@ class Session:
                 raise broken(f"credit of {grant} bytes")
             self.credit += grant
             return True
-        return kind is Type.HELLO
+        if kind is Type.HELLO:
+            self.greeted = True
+            return True
+        return False
+
+    def await_greeting(self, *, timeout_s: float) -> None:
+        """Waits for the guest's HELLO: its init is up.
+
+        Raises:
+            GuestError: the guest broke the protocol, or speaks another version.
+            BootError: the guest went away, or said nothing in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self.greeted:
+            self._pending += self._next("HELLO", deadline)
 
     def expect(self, kind: Type, *, timeout_s: float | None = None) -> bytes:
         """Waits for a frame of that kind and returns its payload.
@@ -178,20 +194,21 @@ class Session:
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._pending:
-            if deadline is not None:
-                left = max(0.0, deadline - time.monotonic())
-                if not _readable(self, left):
-                    raise BootError(f"failed to hear {kind.name} from the guest: no answer")
-            frames = self.receive()
-            if frames is None:
-                raise BootError(f"failed to hear {kind.name} from the guest: it has gone")
-            self._pending = frames
+            self._pending += self._next(kind.name, deadline)
         got, payload = self._pending.pop(0)
         if got is Type.ERROR:
             raise guest_error(payload)
         if got is not kind:
             raise broken(f"{got.name} instead of {kind.name}")
         return payload
+
+    def _next(self, awaited: str, deadline: float | None) -> list[tuple[Type, bytes]]:
+        if deadline is not None and not _readable(self, max(0.0, deadline - time.monotonic())):
+            raise BootError(f"failed to hear {awaited} from the guest: no answer")
+        frames = self.receive()
+        if frames is None:
+            raise BootError(f"failed to hear {awaited} from the guest: it has gone")
+        return frames
 
 
 def _readable(session: Session, timeout_s: float) -> bool:
