@@ -83,7 +83,7 @@ def test_a_kernel_is_found_by_profile_id_and_path(data: Path) -> None:
         assert find_kernel(name) == kernel
     with pytest.raises(NotFoundError, match="failed to find kernel 'abc'") as caught:
         find_kernel("abc")
-    assert caught.value.hint == "build one: drupe kernel build"
+    assert caught.value.hint == "build a profile's: drupe kernel build --profile abc"
     with pytest.raises(NotFoundError, match="no such file"):
         find_kernel("./no/linux")
 
