@@ -270,7 +270,7 @@ def test_limits() -> None:
     limits = make().limits
     assert limits == {
         "RLIMIT_CORE": 0,
-        "RLIMIT_NOFILE": 4096,
+        "RLIMIT_NOFILE": 65_536,
         "RLIMIT_MEMLOCK": 0,
         "RLIMIT_FSIZE": 1 << 30,
     }

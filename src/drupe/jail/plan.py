@@ -52,7 +52,7 @@ class JailPlan(NamedTuple):
     @property
     def limits(self) -> dict[str, int]:
         """Resource limits, by name as in the resource module."""
-        limits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096, "RLIMIT_MEMLOCK": 0}
+        limits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65_536, "RLIMIT_MEMLOCK": 0}
         if not any(not share.readonly for share in self.shares):
             # Nothing to write but its own memory, status and log: bound the log.
             limits["RLIMIT_FSIZE"] = max(self.root_bytes, 1 << 30)
