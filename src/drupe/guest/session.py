@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import socket
+import struct
 import time
 from pathlib import Path
 
@@ -29,16 +30,22 @@ from drupe.guest.protocol import (
 )
 
 _RECEIVE_BYTES = 1 << 18
+_SEND_TIMEOUT_S = 60
+"""No guest may hold up a command by reading nothing; a booting one reads late."""
+_TIMEVAL = struct.Struct("@ll")
 
 
 def connect(path: Path) -> socket.socket:
     """Connects to a control socket, however long its path is.
 
     Raises:
-        OSError: nothing listens there.
+        OSError: nothing listens there, or nobody has accepted for long.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
+        # Bounds connect() as well, which waits while the queue of the listener is full.
+        timeout = _TIMEVAL.pack(_SEND_TIMEOUT_S, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             connection.connect(f"/proc/self/fd/{directory}/{path.name}")
@@ -90,6 +97,8 @@ class Session:
         """
         try:
             self._connection.sendall(frames)
+        except BlockingIOError as error:
+            raise GuestError("failed to talk to the guest: it does not read") from error
         except OSError as error:
             raise GuestError(
                 f"failed to talk to the guest: {error.strerror}: it has gone"
@@ -165,7 +174,7 @@ class Session:
     def _handled(self, kind: Type, payload: bytes) -> bool:
         if kind is Type.STDIN_CREDIT:
             (grant,) = CREDIT.unpack(payload)
-            if grant > CREDIT_MAX or self.credit + grant > CREDIT_MAX:
+            if not grant or self.credit + grant > CREDIT_MAX:
                 raise broken(f"credit of {grant} bytes")
             self.credit += grant
             return True
@@ -203,8 +212,11 @@ class Session:
         return payload
 
     def _next(self, awaited: str, deadline: float | None) -> list[tuple[Type, bytes]]:
-        if deadline is not None and not _readable(self, max(0.0, deadline - time.monotonic())):
-            raise BootError(f"failed to hear {awaited} from the guest: no answer")
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            # Frames without end must not put the deadline off.
+            if left <= 0 or not _readable(self, left):
+                raise BootError(f"failed to hear {awaited} from the guest: no answer")
         frames = self.receive()
         if frames is None:
             raise BootError(f"failed to hear {awaited} from the guest: it has gone")
