@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import struct
 from pathlib import Path
 
@@ -342,3 +343,22 @@ def test_only_the_wanted_descriptors_remain(order: list[int], wanted: int) -> No
     assert flags == [True] * wanted + [False, False]
     assert private_name == "/memfd:file4 (deleted)"
     assert count == wanted + 2
+
+
+def test_descriptors_above_the_jails_limit_are_handed_on() -> None:
+    wanted, reports, report = os.memfd_create("wanted"), *os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(wanted, 500)
+            os.dup2(report, 600)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+            (report,) = enter.take_descriptors([500], 600)
+            os.write(report, os.fsencode(Path("/proc/self/fd/0").readlink()))
+        finally:
+            os._exit(0)
+    os.close(report)
+    os.close(wanted)
+    with os.fdopen(reports, "rb") as answers:
+        assert answers.read() == b"/memfd:wanted (deleted)"
+    os.waitpid(child, 0)

@@ -7,6 +7,8 @@ in the namespace with it.
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import os
 import resource
 import socket
@@ -140,11 +142,14 @@ def take_descriptors(descriptors: Sequence[int], *private: int) -> list[int]:
     Returns where the private ones are now; execve() closes those.
     """
     wanted = [*descriptors, *private]
-    high = max([*wanted, len(wanted)]) + 1
-    for index, descriptor in enumerate(wanted):
-        os.dup2(descriptor, high + index)
-    for index in range(len(wanted)):
-        os.dup2(high + index, index, inheritable=index < len(descriptors))
+    # All others go first: the wanted ones may lie anywhere, above the limit of numbers too.
+    edges = [-1, *sorted(set(wanted))]
+    for before, descriptor in itertools.pairwise(edges):
+        files.close_range(before + 1, descriptor - 1)
+    files.close_from(edges[-1] + 1)
+    beside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, len(wanted)) for fd in wanted]
+    for index, descriptor in enumerate(beside):
+        os.dup2(descriptor, index, inheritable=index < len(descriptors))
     files.close_from(len(wanted))
     return list(range(len(descriptors), len(wanted)))
 
