@@ -34,13 +34,16 @@ def cache_home() -> Path:
 
 
 def private_dir(path: Path) -> Path:
-    """Makes a directory, mode 0700, with its parents; returns it.
+    """Makes a directory and its parents, each that is missing with mode 0700; returns it.
 
     Raises:
         HostError: it cannot be made, or is something else.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not mkdir(parents=True): it gives the parents whatever mode the umask leaves.
+        for directory in (*reversed(path.parents), path):
+            if not directory.is_dir():
+                directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise HostError(
             f"failed to make directory '{path}': {error.strerror}",
