@@ -110,6 +110,16 @@ def test_the_callers_terminal_is_put_right_again(cli: Cli, tmp_path: Path) -> No
     child.close()
 
 
+def test_a_terminal_that_is_closed(cli: Cli, tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    command = " ".join(f"'{arg}'" for arg in cli.argv("run", "--rm", "-it", "busybox", "sh"))
+    child = pexpect.spawn("sh", ["-c", f"exec {command} 2>{errors}"], env=cli.env, timeout=20)
+    child.expect("# ")
+    child.close(force=False)
+    assert errors.read_text() == ""
+    assert cli.out("ps", "-aq") == ""
+
+
 def test_t_needs_a_terminal(cli: Cli) -> None:
     refused = cli("run", "--rm", "-t", "busybox", "true", status=125)
     assert b"failed to use -t: standard input is not a terminal" in refused.stderr

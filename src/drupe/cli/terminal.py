@@ -8,7 +8,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from drupe.errors import SpecError
 
@@ -51,7 +51,8 @@ def raw() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # it was closed meanwhile
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
 @contextmanager
