@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +48,7 @@ def test_words_that_mean_nothing(cli: Cli) -> None:
     refused(cli, "run", "--detach-keys", "ctrl-", "busybox", says="'ctrl-' is no key")
     refused(cli, "kill", "-s", "NOSUCH", "x", says="'NOSUCH': no such signal")
     refused(cli, "stop", "-t", "soon", "x", says="'soon': not a number")
+    refused(cli, "logs", "-n", "9" * 30, "x", says="'999999999999999999999999999999': not a number")
     refused(cli, "logs", "nosuch", says="'nosuch': no such container", hint="ps -a")
     refused(cli, "exec", "nosuch", "true", says="'nosuch': no such container")
 
@@ -158,6 +161,29 @@ def test_closed_standard_descriptors(cli: Cli) -> None:
             ["sh", "-c", f"{command} {closing}"], env=cli.env, capture_output=True, check=False
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, output, b"")
+
+
+def test_a_caller_that_ignores_its_children(cli: Cli) -> None:
+    done = subprocess.run(
+        cli.argv("run", "--rm", "busybox", "echo", "x"),
+        env=cli.env,
+        capture_output=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"x\n", b"")
+
+
+def test_a_spoilt_container_among_others(cli: Cli) -> None:
+    cli("run", "--name", "whole", "busybox", "true")
+    cli("run", "--name", "spoilt", "busybox", "true")
+    (described,) = json.loads(cli.out("inspect", "spoilt"))
+    Path(described["directory"], "process.json").write_text("{")
+    listed = cli("ps", "-a")
+    assert b" whole\n" in listed.stdout
+    assert b" spoilt\n" not in listed.stdout
+    assert b"rm --force" in listed.stderr
+    cli("rm", "--force", "spoilt", "whole")
 
 
 def test_output_that_nobody_takes(cli: Cli) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from drupe.cli.numbers import parse_count
 from drupe.cli.output import open_store
 from drupe.container.log import read_log
-from drupe.errors import SpecError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    if args.tail != "all" and not args.tail.isdecimal():
-        raise SpecError(f"failed to use tail '{args.tail}': not a number", hint="N or 'all'")
-    tail = None if args.tail == "all" else int(args.tail)
+    tail = None if args.tail == "all" else parse_count(args.tail)
     record = open_store().find(args.container)
     outputs = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
     goes_on = False

@@ -1,7 +1,8 @@
-"""Signals and seconds, as they are given on a command line."""
+"""Signals, seconds and counts, as they are given on a command line."""
 
 from __future__ import annotations
 
+import re
 import signal
 
 from drupe.errors import SpecError
@@ -35,3 +36,14 @@ def parse_seconds(text: str) -> float:
     if not 0 <= seconds <= 86_400:
         raise SpecError(f"failed to use time '{text}': not a number of seconds, 0 to 86400")
     return seconds
+
+
+def parse_count(text: str) -> int:
+    """A number of lines.
+
+    Raises:
+        SpecError: not a number, or one of more than 15 digits.
+    """
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise SpecError(f"failed to use tail '{text}': not a number of lines", hint="N or 'all'")
+    return int(text)

@@ -7,7 +7,7 @@ import shlex
 
 from drupe.cli.output import ago, open_store, print_json, print_table, status_text
 from drupe.container.record import Condition, Record, State
-from drupe.errors import NotFoundError
+from drupe.errors import NotFoundError, StateError
 
 _COMMAND_COLUMNS = 30
 _SHORT_ID_DIGITS = 12
@@ -28,8 +28,8 @@ def main(args: argparse.Namespace) -> int:
     for record in open_store().list():
         try:
             condition, _ = record.condition(), record.spec
-        except NotFoundError:
-            continue  # removed meanwhile
+        except (NotFoundError, StateError):
+            continue  # removed meanwhile, or spoilt, which has been told
         if args.all or condition.state is State.RUNNING:
             listed.append((record, condition))
     if args.format == "json":

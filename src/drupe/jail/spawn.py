@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -66,7 +67,8 @@ def spawn(
     finally:
         # Without our _GO the forks see this pipe close and end by themselves.
         os.close(to_child)
-        os.waitpid(child, 0)
+        with contextlib.suppress(ChildProcessError):  # a caller that ignores SIGCHLD
+            os.waitpid(child, 0)
 
 
 def _map_ids(plan: JailPlan, child: int) -> None:
