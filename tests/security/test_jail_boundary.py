@@ -215,3 +215,25 @@ def test_mounts_of_the_host_kernel_anywhere_in_a_share_are_covered(
 
 def test_the_host_is_not_named(cli: Cli) -> None:
     assert os.uname().nodename not in cli.out("run", "--rm", "busybox", "cat", "/proc/cpuinfo")
+
+
+def test_a_guest_that_opens_the_control_socket_again_stays_reachable(cli: Cli) -> None:
+    """Its root may name the driver's device; the init's watch of the socket must not suffer."""
+    script = (
+        "import fcntl, os, struct\n"
+        "(line,) = [x for x in open('/proc/misc') if 'hostchan' in x]\n"
+        "os.mknod('/tmp/channel', 0o20600, os.makedev(10, int(line.split()[0])))\n"
+        "device = os.open('/tmp/channel', os.O_RDWR)\n"
+        "for _ in range(3):\n"
+        "    try:\n"
+        "        fcntl.ioctl(device, 0x40086400, struct.pack('=II', 0, 0))\n"
+        "    except FileExistsError:\n"
+        "        print('refused')\n"
+    )
+    cli("run", "-d", "--name", "twice", "--rootfs", "/", "sleep", "1000")
+    try:
+        out = cli.out("exec", "twice", "/usr/bin/python3", "-c", script)
+        assert out.split() == ["refused"] * 3
+        assert cli.out("exec", "twice", "echo", "reached") == "reached"
+    finally:
+        cli("rm", "--force", "twice")

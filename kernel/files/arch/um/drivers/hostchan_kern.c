@@ -270,12 +270,21 @@ static int hostchan_watch(struct hostchan *channel)
 	if (err)
 		return err;
 
-	channel->watched = true;
+	/* Listed first: an event may come at once. */
 	spin_lock_irqsave(&hostchan_lock, flags);
 	list_add(&channel->list, &hostchan_watched);
 	spin_unlock_irqrestore(&hostchan_lock, flags);
 
-	return hostchan_epoll_add(hostchan_epoll_fd, channel->fd, channel);
+	err = hostchan_epoll_add(hostchan_epoll_fd, channel->fd, channel);
+	if (err) {
+		/* Open already: leave the other channel its watch. */
+		spin_lock_irqsave(&hostchan_lock, flags);
+		list_del(&channel->list);
+		spin_unlock_irqrestore(&hostchan_lock, flags);
+		return err;
+	}
+	channel->watched = true;
+	return 0;
 }
 
 static int hostchan_new(int fd, bool owned, u32 flags)
@@ -300,13 +309,18 @@ static int hostchan_new(int fd, bool owned, u32 flags)
 	channel->ready = BIT(HOSTCHAN_IN) | BIT(HOSTCHAN_OUT);
 
 	err = S_ISREG(stat.ust_mode) ? 0 : hostchan_watch(channel);
-	if (!err)
-		err = anon_inode_getfd("[hostchan]", &hostchan_fops, channel,
-				       O_RDWR | flags);
-	if (err < 0)
-		hostchan_free(channel);
-	else
-		channel->owned = owned;
+	if (err)
+		goto free;
+
+	/* Before others can close the descriptor, and the channel with it. */
+	channel->owned = owned;
+	err = anon_inode_getfd("[hostchan]", &hostchan_fops, channel,
+			       O_RDWR | flags);
+	if (err >= 0)
+		return err;
+	channel->owned = false;
+free:
+	hostchan_free(channel);
 	return err;
 }
 
