@@ -83,6 +83,10 @@ void process_start(struct session *session, uint32_t flags)
 					      : "there is a main process already");
 		return;
 	}
+	if (session_count() > SESSIONS_MAX - SESSIONS_SPARE) {
+		session_fail(session, DRUPE_STAGE_PROCESS, EAGAIN, "too many sessions");
+		return;
+	}
 	process = count < PROCESSES_MAX ? calloc(1, sizeof(*process)) : NULL;
 	if (!process) {
 		session_fail(session, DRUPE_STAGE_PROCESS, EAGAIN, text);

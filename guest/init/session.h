@@ -9,7 +9,9 @@
 
 #include "loop.h"
 
-#define SESSIONS_MAX	64
+/* Some are kept for requests: a container full of programs can be stopped. */
+#define SESSIONS_MAX	72
+#define SESSIONS_SPARE	8
 /* Output travels in frames of this many bytes; read and sent several at once. */
 #define OUT_SEGMENT	65536u
 #define OUT_SEGMENTS	4

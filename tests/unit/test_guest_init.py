@@ -871,6 +871,23 @@ def test_stop_passes_a_host_that_does_not_read(guest: Guest) -> None:
     assert exited(guest) == (0, signal.SIGTERM)
 
 
+def test_stop_of_a_container_full_of_programs(guest: Guest) -> None:
+    first = guest.boot()
+    first.start("sleep", "1000", flags=START_MAIN | START_DETACHED)
+    held = [guest.session() for _ in range(63)]
+    for session in held:
+        session.start("sleep", "1000")
+    late = guest.session()
+    with pytest.raises(GuestError) as refused:
+        late.start("true")
+    assert refused.value.text == "too many sessions"
+    session = guest.session()
+    session.send(frame(STOP, struct.pack("<II", signal.SIGTERM, 60000)))
+    session.expect(DONE)
+    assert guest.ended() == 0
+    assert exited(guest) == (0, signal.SIGTERM)
+
+
 def test_stop_without_main(guest: Guest) -> None:
     first = guest.boot()
     session = guest.session()
