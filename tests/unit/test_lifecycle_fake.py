@@ -20,7 +20,7 @@ from drupe.container.store import Store
 from drupe.errors import BootError, GuestError, HostError, SpecError, StateError, TimedOutError
 from drupe.guest.protocol import Type
 from drupe.guest.pump import Streams, pump
-from drupe.guest.session import Session
+from drupe.guest.session import Session, connect
 from drupe.guest.spec import Process
 from drupe.platform.base import MachineFiles, MachineSpec
 from tests.conftest import Home
@@ -206,6 +206,25 @@ def test_nothing_runs_that_is_not_recorded(
     with pytest.raises(HostError, match="No space left on device"), launch("true"):
         pass
     assert store.list() == []
+
+
+def test_whoever_connects_early_does_not_take_the_boot_away(launch: Launch, store: Store) -> None:
+    early: list[Session] = []
+
+    class Watched(FakePlatform):
+        def start(
+            self, spec: MachineSpec, files: MachineFiles, on_pid: Callable[[int], None]
+        ) -> int:
+            def told(pid: int) -> None:
+                on_pid(pid)
+                early.append(Session(connect(store._containers / spec.name / "control")))
+
+            return super().start(spec, files, told)
+
+    with launch("true", platform=Watched(), name="it") as (_, session):
+        assert finish(session)[0] == 0
+    early[0].close()
+    store.remove(store.find("it"), force=True)
 
 
 def test_a_platform_that_refuses_leaves_nothing(launch: Launch, store: Store) -> None:

@@ -72,14 +72,23 @@ def start_machine(record: Record, platform: Platform, on_step: Step = lambda _: 
             opened.append(_append(record.directory / name))  # noqa: PERF401 (one may fail)
         log = opened[2] if spec.log else None
         files = MachineFiles(listener.fileno(), opened[0], log, opened[1])
-        platform.start(machine_spec(spec), files, record.write_process)
+        # Before anybody can know of the machine: the guest boots for its first connection only.
+        session = Session(connect(record.control))
+        try:
+            platform.start(machine_spec(spec), files, record.write_process)
+        except BaseException:
+            session.close()
+            raise
     finally:
         listener.close()
         for descriptor in opened:
             os.close(descriptor)
-    on_step("machine")
-    session = Session(connect(record.control))
-    session.send(frames)
+    try:
+        on_step("machine")
+        session.send(frames)
+    except BaseException:
+        session.close()
+        raise
     return session
 
 

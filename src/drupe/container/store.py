@@ -70,7 +70,8 @@ class Store:
             raise HostError(f"failed to make '{directory}': {error.strerror}") from error
         record = Record(directory)
         try:
-            taken = self._claim(name, container_id)
+            with locked(self._home / "lock"):
+                taken = self._claim(name, container_id)
             record.write_spec(make(container_id, taken))
             yield record
         except BaseException:
@@ -98,7 +99,7 @@ class Store:
         usable = "/" not in reference and not reference.startswith(".")
         if usable and 0 < len(reference) <= _ID_DIGITS:
             link = self._names / reference
-            if link.is_symlink():
+            with suppress(OSError, ValueError):  # no such name, gone in between, or never one
                 record = Record(self._containers / link.readlink().name)
                 if (record.directory / "config.json").exists():
                     return record
@@ -204,14 +205,17 @@ class Store:
             return []
 
     def _claim(self, name: str | None, container_id: str) -> str:
-        """Takes a name, atomically; without one, makes one up."""
+        """Takes a name; without one, makes one up. The caller holds the lock for all."""
         for _ in range(1000):
             chosen = name or _invent_name()
             link = self._names / chosen
             try:
                 link.symlink_to(f"../containers/{container_id}")
             except FileExistsError:
-                holder = self._containers / link.readlink().name
+                try:
+                    holder = self._containers / link.readlink().name
+                except FileNotFoundError:
+                    continue  # freed in between
                 if not holder.exists():
                     link.unlink(missing_ok=True)  # left behind; the next turn takes it
                 elif name:
