@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,3 +238,31 @@ def test_a_guest_that_opens_the_control_socket_again_stays_reachable(cli: Cli) -
         assert cli.out("exec", "twice", "echo", "reached") == "reached"
     finally:
         cli("rm", "--force", "twice")
+
+
+def test_a_signal_to_a_fork_does_not_run_the_callers_code(cli: Cli) -> None:
+    """Ctrl-C reaches the forks, too: nothing of the caller's may be done twice."""
+    script = (
+        "import os, signal, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from drupe.jail import spawn\n"
+        "from drupe.platform.probe import probe_user_mode\n"
+        "fork = os.fork\n"
+        "def interrupted():\n"
+        "    child = fork()\n"
+        "    child or os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return child\n"
+        "spawn.os.fork = interrupted\n"
+        "try:\n"
+        "    print([finding.ok for finding in probe_user_mode()][1], flush=True)\n"
+        "except BaseException as error:\n"
+        "    print(repr(error), flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-ISc", script, str(cli.source)],
+        env=cli.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "True\n", done.stderr

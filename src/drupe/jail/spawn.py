@@ -47,11 +47,16 @@ def spawn(
     """
     from_child, to_parent = os.pipe()
     from_parent, to_child = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(from_child)
-        os.close(to_child)
-        _first_fork(plan, program, argv, env, descriptors, to_parent, from_parent)
+    # No handler of the caller's may run in a fork, and raise there into the caller's code.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        child = os.fork()
+        if child == 0:
+            os.close(from_child)
+            os.close(to_child)
+            _first_fork(plan, program, argv, env, descriptors, to_parent, from_parent)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(to_parent)
     os.close(from_parent)
     try:
@@ -168,8 +173,7 @@ def _process_one(
             return
         step = "its session"
         os.setsid()
-        for number in (signal.SIGXFSZ, signal.SIGPIPE, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        _reset_signals()
         step = "its privileges"
         enter.drop_privileges(plan)
         step = "its descriptors"
@@ -182,6 +186,15 @@ def _process_one(
         _report_error(report, error, step)
     finally:
         os._exit(1)
+
+
+def _reset_signals() -> None:
+    """All by default, whatever the caller has made of them, and none held back."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGXFSZ, signal.SIGPIPE, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _report_error(report: int, error: OSError, step: str) -> None:
