@@ -104,8 +104,12 @@ make_launcher() {
 	packages_dir=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	cat >"$venv/bin/.drupe.new" <<-LAUNCHER
 		#!$venv/bin/python -IS
+		import _signal
 		import sys
 
+		# Ctrl-C ends it without a word until main() minds it; signal itself imports for long.
+		if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+		    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 		sys.path.insert(0, "$checkout/src")
 		sys.path.append("$packages_dir")
 		from drupe.cli.main import main

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +173,18 @@ def test_a_caller_that_ignores_its_children(cli: Cli) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"x\n", b"")
+
+
+def test_interrupts_are_minded_after_a_launcher_that_does_not(cli: Cli) -> None:
+    cli("run", "-d", "--name", "waited", "busybox", "sleep", "1000")
+    command = cli.argv("logs", "-f", "waited")
+    command[2] = f"import _signal; _signal.signal(2, _signal.SIG_DFL); {command[2]}"
+    process = subprocess.Popen(command, env=cli.env, stderr=subprocess.PIPE)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == b""
+    assert process.returncode == 130
+    cli("rm", "--force", "waited")
 
 
 def test_a_spoilt_container_among_others(cli: Cli) -> None:

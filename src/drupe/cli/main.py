@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     debug = arguments[:1] == ["--debug"]
     try:
+        _mind_interrupts()
         status = _dispatch(arguments[1:] if debug else arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -69,6 +71,12 @@ def _open_standard_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+
+
+def _mind_interrupts() -> None:
+    """Ctrl-C is an exception from here on, unless the caller ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _dispatch(arguments: list[str]) -> int:
