@@ -6,6 +6,7 @@ Only the module of the verb that was asked for is imported: start-up time is par
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -41,6 +42,9 @@ _USAGE = "usage: drupe [--debug] VERB [OPTION ...] [ARGUMENT ...]"
 def main() -> None:
     """The entry point; ends the process."""
     _open_standard_descriptors()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names need not be UTF-8
     arguments = sys.argv[1:]
     debug = arguments[:1] == ["--debug"]
     try:

@@ -174,4 +174,7 @@ def _reachable(record: Record) -> Iterator[None]:
     except OSError as error:
         raise StateError(f"failed to reach container '{record.spec.name}': it has ended") from error
     except BootError as error:
-        raise boot_error(record, str(error)) from error
+        raise BootError(
+            f"failed to reach container '{record.spec.name}': {error}",
+            console=record.console_tail(),
+        ) from error
