@@ -129,9 +129,11 @@ void container_end(void)
 
 void container_sweep(void)
 {
-	bool processes = process_sweep();
+	bool processes;
 	bool pending;
 
+	session_resume();
+	processes = process_sweep();
 	session_sweep();
 	if (control.fd >= 0 && session_count() < SESSIONS_MAX)
 		source_watch(&control, EPOLLIN);

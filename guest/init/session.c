@@ -197,12 +197,8 @@ static void ready(struct source *source, uint32_t events)
 
 	if (session->dead)
 		return;
-	if (events & EPOLLOUT) {
+	if (events & EPOLLOUT)
 		flush(session);
-		session_grant(session, 0);
-		if (session->process)
-			process_resume(session->process);
-	}
 	if (session->dead || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return;
 	size = read(source->fd, session->in + session->in_used, IN_BYTES - session->in_used);
@@ -257,6 +253,25 @@ static void session_free(struct session *session)
 	free(session->out);
 	free(session);
 	count--;
+}
+
+/*
+ * What waits for room goes on as soon as there is some. A flush makes room at
+ * any time, not only when the transport says that it is ready again.
+ */
+static void resume(struct session *session)
+{
+	if (session->dead || OUT_DATA - (session->out_tail - session->out_head) < OUT_PIECE)
+		return;
+	session_grant(session, 0);
+	if (session->process)
+		process_resume(session->process);
+}
+
+void session_resume(void)
+{
+	for (struct session *session = sessions; session; session = session->next)
+		resume(session);
 }
 
 bool session_sweep(void)

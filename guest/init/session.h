@@ -65,6 +65,8 @@ int session_places(struct session *session, struct iovec *places, size_t most);
 void session_commit(struct session *session, uint16_t type, size_t size);
 
 /* Closes what has ended. True while a session still has bytes to deliver. */
+/* Lets go on what waited for room in the sessions; before the processes are swept. */
+void session_resume(void);
 bool session_sweep(void);
 int session_count(void);
 void session_finish_stops(void);

@@ -361,6 +361,19 @@ def test_aio_container() -> None:
     in_loop(body)
 
 
+def test_aio_input_and_output_at_once() -> None:
+    """Output that waited for room must go on, whoever made the room: it is a matter of timing."""
+
+    async def body() -> None:
+        async with await drupe.aio.Container.start("busybox", ["sleep", "1000"]) as container:
+            for _ in range(20):
+                pair = [container.exec(["cat"], input=MUCH) for _ in range(2)]
+                done = await asyncio.wait_for(asyncio.gather(*pair), 60)
+                assert all(result.stdout == MUCH for result in done)
+
+    in_loop(body)
+
+
 def test_aio_stream() -> None:
     async def body() -> None:
         async with await drupe.aio.Container.start("busybox", SLEEP) as container:
