@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def _children() -> list[str]:
     """Zombies included."""
     found: list[str] = []
     for thread in _list(Path("/proc/self/task")):
-        found += (thread / "children").read_text().split()
+        with suppress(OSError):  # it has ended meanwhile
+            found += (thread / "children").read_text().split()
     return found
 
 
