@@ -233,8 +233,8 @@ def test_a_change_waits_for_the_one_before(store: Store) -> None:
         store.remove(Record(record.directory))
         done.append("removed")
 
-    with store.changing(record) as condition:
-        assert condition.state is State.EXITED
+    with store.held(record):
+        assert record.condition().state is State.EXITED
         remover = threading.Thread(target=remove)
         remover.start()
         remover.join(0.1)
@@ -242,7 +242,7 @@ def test_a_change_waits_for_the_one_before(store: Store) -> None:
         done.append("changed")
     remover.join(10)
     assert done == ["changed", "removed"]
-    with pytest.raises(NotFoundError), store.changing(record):
+    with pytest.raises(NotFoundError), store.held(record):
         pass
 
 

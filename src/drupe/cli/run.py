@@ -21,7 +21,7 @@ from drupe.container.spec import (
     parse_memory,
 )
 from drupe.container.store import Store
-from drupe.errors import GuestError, HostError, NotFoundError, SpecError
+from drupe.errors import GuestError, HostError, NotFoundError
 from drupe.guest.session import Session
 from drupe.platform.registry import DEFAULT, NAMES
 
@@ -131,14 +131,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _request(args: argparse.Namespace) -> RunRequest:
     words = [word for index, word in enumerate(args.words) if index or word != "--"]
-    image = None
-    if args.rootfs is None:
-        if not words:
-            raise SpecError(
-                "failed to run a container: no image given",
-                hint="name an image ('busybox'), or a directory with --rootfs",
-            )
-        image = words.pop(0)
+    image = words.pop(0) if args.rootfs is None and words else None
     labels = dict(label.partition("=")[::2] for label in args.label)
     memory = MEMORY_DEFAULT_BYTES if args.memory is None else parse_memory(args.memory)
     return RunRequest(

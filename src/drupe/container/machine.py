@@ -11,7 +11,7 @@ from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.errors import BootError, GuestError, HostError
 from drupe.guest.protocol import Type
-from drupe.guest.session import Session, connect
+from drupe.guest.session import Session, connect, short_name
 from drupe.guest.spec import Mount, boot_frames
 from drupe.jail.plan import Share
 from drupe.platform.base import MachineFiles, MachineSpec, Platform
@@ -127,15 +127,13 @@ def boot_error(record: Record, cause: str) -> BootError:
 
 def _listen(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+        with short_name(path) as name:
+            listener.bind(name)
         listener.listen(128)
     except OSError as error:
         listener.close()
         raise HostError(f"failed to listen on '{path}': {error.strerror}") from error
-    finally:
-        os.close(directory)
     return listener
 
 

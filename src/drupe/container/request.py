@@ -87,11 +87,6 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
             "failed to run a container: no command given", hint="name one after the image"
         )
     defaults = {} if image is None else image.env
-    cwd = wanted.cwd or ("/" if image is None else image.cwd)
-    if not cwd.startswith("/"):
-        raise SpecError(
-            f"failed to use directory '{cwd}': not an absolute path", hint="begin it with /"
-        )
     return ContainerSpec(
         id=container_id,
         name=name,
@@ -106,7 +101,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         volumes=_volumes(wanted.volumes),
         args=args,
         env={"PATH": _PATH, **defaults, **wanted.env},
-        cwd=cwd,
+        cwd=wanted.cwd or ("/" if image is None else image.cwd),
         user=wanted.user,
         groups=wanted.groups,
         terminal=wanted.terminal,

@@ -1,9 +1,8 @@
 """All containers of a user: finding, making, removing them, and cleaning up what was left behind.
 
-A container's directory is made whole under another name and renamed; its lock is held by whoever
-makes it until its main process runs, and released by the host's kernel if that one dies. So a
-directory whose lock is free and whose state is not one that a living command leaves behind was
-left by a dead one.
+A container's lock is held by whoever makes it, from the directory on until the main process runs,
+and released by the host's kernel if that one dies. So a directory whose lock is free and whose
+state is not one that a living command leaves behind was left by a dead one.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from drupe.container.record import Condition, Record, State
+from drupe.container.record import Record, State
 from drupe.container.spec import ContainerSpec
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
 from drupe.store.lock import locked
@@ -118,18 +117,12 @@ class Store:
         )
 
     @contextmanager
-    def changing(self, record: Record) -> Iterator[Condition]:
-        """Holds a container's lock for the block; yields its state under the lock.
+    def held(self, record: Record) -> Iterator[None]:
+        """Holds a container's lock for the block.
 
         Raises:
             NotFoundError: it was removed meanwhile.
-            StateError: its files are spoilt.
         """
-        with self._held(record):
-            yield record.condition()
-
-    @contextmanager
-    def _held(self, record: Record) -> Iterator[None]:
         try:
             lock = _open_lock(record.directory, create=False)
         except FileNotFoundError as error:
@@ -149,7 +142,7 @@ class Store:
             StateError: it runs, or its files are spoilt.
             NotFoundError: it is gone already.
         """
-        with self._held(record):
+        with self.held(record):
             try:
                 if record.condition().pid is not None:
                     if not force:

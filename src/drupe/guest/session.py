@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from drupe.errors import BootError, GuestError
@@ -35,6 +36,16 @@ _SEND_TIMEOUT_S = 60
 _TIMEVAL = struct.Struct("@ll")
 
 
+@contextlib.contextmanager
+def short_name(path: Path) -> Iterator[str]:
+    """Yields another path of the same file, one that fits into a socket's address (108 bytes)."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
 def connect(path: Path) -> socket.socket:
     """Connects to a control socket, however long its path is.
 
@@ -46,11 +57,8 @@ def connect(path: Path) -> socket.socket:
         # Bounds connect() as well, which waits while the queue of the listener is full.
         timeout = _TIMEVAL.pack(_SEND_TIMEOUT_S, 0)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
-        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            connection.connect(f"/proc/self/fd/{directory}/{path.name}")
-        finally:
-            os.close(directory)
+        with short_name(path) as name:
+            connection.connect(name)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _RECEIVE_BYTES)
     except BaseException:
         connection.close()

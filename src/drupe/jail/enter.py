@@ -36,14 +36,6 @@ _ROOT = "/proc"
 """Where the jail's root is mounted before it becomes ``/``: a directory that any user can reach."""
 
 
-def leave_host() -> None:
-    """Step 1, in the first fork: new namespaces of every kind. The parent maps ids next."""
-    flags = 0
-    for flag in NAMESPACES.values():
-        flags |= flag
-    namespaces.unshare(flags)
-
-
 class Source(NamedTuple):
     """An opened file or share, and what of it is to be covered.
 
@@ -54,6 +46,14 @@ class Source(NamedTuple):
 
     descriptor: int
     covered: tuple[str, ...] = ()
+
+
+def leave_host() -> None:
+    """Step 1, in the first fork: new namespaces of every kind. The parent maps ids next."""
+    flags = 0
+    for flag in NAMESPACES.values():
+        flags |= flag
+    namespaces.unshare(flags)
 
 
 def open_sources(plan: JailPlan) -> tuple[list[Source], list[Source]]:
@@ -87,7 +87,7 @@ def build_root(plan: JailPlan, opened: Sequence[Source], shares: Sequence[Source
     Nothing is left of the host's tree, /proc included.
     """
     mounts.mount("none", "/", None, mounts.MS_REC | mounts.MS_PRIVATE)
-    files = [mounts.open_tree(source.descriptor, recursive=False) for source in opened]
+    singles = [mounts.open_tree(source.descriptor, recursive=False) for source in opened]
     trees = [mounts.open_tree(source.descriptor, recursive=True) for source in shares]
     mounts.mount(
         "drupe",
@@ -99,7 +99,7 @@ def build_root(plan: JailPlan, opened: Sequence[Source], shares: Sequence[Source
     Path(_ROOT, "run").mkdir(0o700)
     Path(_ROOT, "empty").touch(0o444)
     readonly = mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
-    for (name, _), tree in zip(plan.files, files, strict=True):
+    for (name, _), tree in zip(plan.files, singles, strict=True):
         target = f"{_ROOT}/{name}"
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o400))
         _graft(tree, target, readonly | mounts.MOUNT_ATTR_NOEXEC, recursive=False)
@@ -136,6 +136,18 @@ def _graft(tree: int, target: str, attributes: int, *, recursive: bool) -> None:
         os.close(tree)
 
 
+def drop_privileges(plan: JailPlan) -> None:
+    """Step 5: limits, no capabilities, no way to gain any."""
+    for name, wanted in plan.limits.items():
+        limit = getattr(resource, name)
+        _, hard = resource.getrlimit(limit)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(limit, (value, value))
+    privileges.drop_capabilities()
+    privileges.set_no_new_privs()
+    privileges.disable_address_randomization()
+
+
 def take_descriptors(descriptors: Sequence[int], *private: int) -> list[int]:
     """Step 6: ``descriptors`` become 0, 1, 2 …, the private ones follow, all others are closed.
 
@@ -152,18 +164,6 @@ def take_descriptors(descriptors: Sequence[int], *private: int) -> list[int]:
         os.dup2(descriptor, index, inheritable=index < len(descriptors))
     files.close_from(len(wanted))
     return list(range(len(descriptors), len(wanted)))
-
-
-def drop_privileges(plan: JailPlan) -> None:
-    """Step 5: limits, no capabilities, no way to gain any, then the filter: the last step."""
-    for name, wanted in plan.limits.items():
-        limit = getattr(resource, name)
-        _, hard = resource.getrlimit(limit)
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(limit, (value, value))
-    privileges.drop_capabilities()
-    privileges.set_no_new_privs()
-    privileges.disable_address_randomization()
 
 
 def load_filter(plan: JailPlan) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from drupe._linux import namespaces, privileges
 from drupe.errors import HostError
@@ -54,7 +54,7 @@ def spawn(
         if child == 0:
             os.close(from_child)
             os.close(to_child)
-            _first_fork(plan, program, argv, env, descriptors, to_parent, from_parent)
+            _first_fork(_Launch(plan, program, argv, env, descriptors, to_parent, from_parent))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(to_parent)
@@ -120,15 +120,19 @@ def _hint(number: int) -> str:
     return "'drupe system check' tells what this host lacks"
 
 
-def _first_fork(
-    plan: JailPlan,
-    program: int,
-    argv: Sequence[str],
-    env: Mapping[str, str],
-    descriptors: Sequence[int],
-    report: int,
-    orders: int,
-) -> None:
+class _Launch(NamedTuple):
+    """What the forks get: the arguments of ``spawn``, and their ends of the two pipes."""
+
+    plan: JailPlan
+    program: int
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    descriptors: Sequence[int]
+    report: int
+    orders: int
+
+
+def _first_fork(launch: _Launch) -> None:
     """Never returns."""
     step = "new namespaces"
     status = 1
@@ -137,39 +141,32 @@ def _first_fork(
         may_set_groups = os.geteuid() == 0
         enter.leave_host()
         step = "opening what it holds"
-        opened, shares = enter.open_sources(plan)
-        _report(report, _READY)
-        if os.read(orders, 1) == _GO:
+        opened, shares = enter.open_sources(launch.plan)
+        _report(launch.report, _READY)
+        if os.read(launch.orders, 1) == _GO:
             step = "taking its user id"
             enter.take_ids(may_set_groups=may_set_groups)
             step = "process 1"
             kernel = os.fork()
             if kernel == 0:
-                _process_one(plan, program, argv, env, descriptors, report, orders, opened, shares)
-            _report(report, _PID, struct.pack("=i", kernel))
+                _process_one(launch, opened, shares)
+            _report(launch.report, _PID, struct.pack("=i", kernel))
             status = 0
     except OSError as error:
-        _report_error(report, error, step)
+        _report_error(launch.report, error, step)
     finally:
         os._exit(status)
 
 
 def _process_one(
-    plan: JailPlan,
-    program: int,
-    argv: Sequence[str],
-    env: Mapping[str, str],
-    descriptors: Sequence[int],
-    report: int,
-    orders: int,
-    opened: Sequence[enter.Source],
-    shares: Sequence[enter.Source],
+    launch: _Launch, opened: Sequence[enter.Source], shares: Sequence[enter.Source]
 ) -> None:
     """Never returns."""
+    plan, report = launch.plan, launch.report
     step = "its root"
     try:
         enter.build_root(plan, opened, shares)
-        if os.read(orders, 1) != _GO:
+        if os.read(launch.orders, 1) != _GO:
             return
         step = "its session"
         os.setsid()
@@ -177,11 +174,11 @@ def _process_one(
         step = "its privileges"
         enter.drop_privileges(plan)
         step = "its descriptors"
-        report, program = enter.take_descriptors(descriptors, report, program)
+        report, program = enter.take_descriptors(launch.descriptors, report, launch.program)
         step = "its system call filter"
         enter.load_filter(plan)
         step = _STEP_KERNEL
-        os.execve(program, list(argv), dict(env))  # noqa: S606
+        os.execve(program, list(launch.argv), dict(launch.env))  # noqa: S606
     except OSError as error:
         _report_error(report, error, step)
     finally:
