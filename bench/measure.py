@@ -61,5 +61,14 @@ def describe_host() -> dict[str, object]:
         "processors": os.cpu_count(),
         "memory_bytes": memory,
         "load": os.getloadavg(),
+        "transparent_huge_pages": _setting("/sys/kernel/mm/transparent_hugepage/enabled"),
         "uid": os.geteuid(),
     }
+
+
+def _setting(path: str) -> str:
+    """The content of a file of the kernel's; empty if there is none."""
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

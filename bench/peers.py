@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _COMMANDS = {
     "crun": ["crun", "run"],
     "runc": ["runc", "run"],
     "runsc": ["runsc", "--platform=systrap", "--network=none", "--ignore-cgroups", "run"],
 }
+_DELETE = {
+    "crun": ["crun", "delete", "--force"],
+    "runc": ["runc", "delete", "--force"],
+    "runsc": ["runsc", "delete", "--force"],
+}
+_CAPABILITIES = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+)
 _HINTS = {
     "crun": "apt-get install crun",
     "runc": "apt-get install runc",
@@ -30,11 +46,13 @@ class Peer:
         name: of the runtime.
         version: what it says of itself.
         argv: runs the bundle, under a container's name that is to be appended.
+        delete: removes what a killed runtime left of the container whose name is appended.
     """
 
     name: str
     version: str
     argv: list[str]
+    delete: list[str]
 
 
 def make_bundle(directory: Path, args: list[str]) -> None:
@@ -48,20 +66,50 @@ def make_bundle(directory: Path, args: list[str]) -> None:
     shutil.copy("/bin/busybox", root / "busybox")
     for applet in ("true", "echo", "sh"):
         (root / applet).symlink_to("busybox")
-    subprocess.run(["runc", "spec"], cwd=directory, check=True)
-    config = json.loads((directory / "config.json").read_text())
-    config["process"]["terminal"] = False
-    config["process"]["args"] = args
+    config = _defaults(directory, args)
     (directory / "config.json").write_text(json.dumps(config))
 
 
-def working(bundle: Path, prefix: list[str], say: Callable[[str], None]) -> list[Peer]:
-    """The peers that run the bundle here; tells of each that does not, and why.
+def make_bundle_of(root: Path, directory: Path, args: list[str]) -> None:
+    """An OCI bundle of a tree that is only read, with ``/tmp`` in memory.
 
-    A peer that does not run as it is, is tried behind ``prefix``.
+    The program is root with an engine's usual capabilities; there is no filter of system calls.
+
+    Raises:
+        FileNotFoundError: this host has no runc to write the defaults.
+    """
+    config = _defaults(directory, args)
+    config["root"] = {"path": str(root), "readonly": True}
+    config["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"})  # noqa: S108
+    sets = config["process"]["capabilities"]
+    for name in ("bounding", "effective", "permitted"):
+        sets[name] = sorted({*sets.get(name, []), *_CAPABILITIES})
+    (directory / "config.json").write_text(json.dumps(config))
+
+
+def _defaults(directory: Path, args: list[str]) -> dict[str, Any]:
+    """The defaults of an OCI bundle as runc writes them, for a program without a terminal."""
+    subprocess.run(["runc", "spec"], cwd=directory, check=True)
+    config: dict[str, Any] = json.loads((directory / "config.json").read_text())
+    config["process"]["terminal"] = False
+    config["process"]["args"] = args
+    return config
+
+
+def working(
+    bundle: Path,
+    prefix: list[str],
+    say: Callable[[str], None],
+    names: Sequence[str] = tuple(_COMMANDS),
+) -> list[Peer]:
+    """The peers of those names that run the bundle here; tells of each that does not, and why.
+
+    A peer that does not run as it is, is tried behind ``prefix``. The bundle's program must write
+    something, and end with its input.
     """
     found = []
-    for name, command in _COMMANDS.items():
+    for name in names:
+        command = _COMMANDS[name]
         if shutil.which(name) is None:
             say(f"{name}: not installed: {_HINTS[name]}")
             continue
@@ -72,15 +120,21 @@ def working(bundle: Path, prefix: list[str], say: Callable[[str], None]) -> list
             if why:
                 say(f"{name}: does not run here: {why}")
                 continue
-            say(f"{name}: runs here only behind '{' '.join(prefix)}', whose time is in its figures")
+            say(f"{name}: runs here only behind '{' '.join(prefix)}', a part of its start")
         version = subprocess.run([name, "--version"], capture_output=True, check=True).stdout
-        found.append(Peer(name, version.decode().splitlines()[0], argv))
+        delete = [*argv[: argv.index(name)], *_DELETE[name]]
+        found.append(Peer(name, version.decode().splitlines()[0], argv, delete))
     return found
 
 
 def why_not(argv: list[str]) -> str:
     """What a runtime says when it fails to run the bundle; empty if it runs it."""
-    done = subprocess.run([*argv, "drupe-bench-probe"], capture_output=True, check=False)
+    done = subprocess.run(
+        [*argv, f"drupe-bench-probe-{os.getpid()}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
     if done.returncode == 0 and done.stdout:
         return ""
     said = done.stderr.decode(errors="replace").strip()[-200:]
