@@ -120,8 +120,9 @@ static void sleep_ms(long ms)
 __attribute__((unused))
 static void handle(int number, void (*handler)(int, siginfo_t *, void *), int flags)
 {
-	struct sigaction action = { 0 };
+	struct sigaction action;
 
+	memset(&action, 0, sizeof(action));
 	action.sa_sigaction = handler;
 	action.sa_flags = SA_SIGINFO | flags;
 	CHECK(!sigaction(number, &action, NULL));
