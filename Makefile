@@ -11,7 +11,7 @@ help:
 	@echo 'make run         set up, build a kernel, run hello in a container'
 	@echo 'make test        the tests'
 	@echo 'make lint        ruff, mypy, shellcheck, checkpatch'
-	@echo 'make bench-NAME  one benchmark: start'
+	@echo 'make bench-NAME  one benchmark: apps, memory, process, start, syscall; ARGS=... its options'
 	@echo 'make setup       only what the others depend on'
 	@echo 'make clean       remove the virtual environment and what tests left'
 
@@ -29,7 +29,7 @@ lint: setup
 	tools/checkpatch.sh
 
 bench-%: setup
-	$(PYTHON) -m bench $*
+	$(PYTHON) -m bench $* $(ARGS)
 
 setup: kernel
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import time
@@ -51,12 +52,14 @@ class Comparison:
         warm_up: the first round.
         failures: what went wrong, and where.
         absent: sides that this host lacks, and why.
+        loads: of this host, at the beginning of each round.
     """
 
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     warm_up: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    loads: list[float] = field(default_factory=list)
 
 
 def add_options(parser: argparse.ArgumentParser, rounds: int) -> None:
@@ -65,11 +68,19 @@ def add_options(parser: argparse.ArgumentParser, rounds: int) -> None:
     add("--rounds", type=int, default=rounds, help="at most (default: %(default)s)")
     add("--minutes", type=float, default=9.0, help="no new round after that (default: %(default)s)")
     add("--only", action="append", default=[], metavar="TEXT", help="parts whose names have it")
-    add("--sides", action="append", default=[], metavar="NAME", help="these sides only")
+    add("--sides", action="append", default=[], metavar="TEXT", help="sides whose names have it")
 
 
-def chosen(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """The names in which one of the wanted texts stands; all where nothing is wanted."""
+def choose(
+    parser: argparse.ArgumentParser, what: str, names: Sequence[str], wanted: Sequence[str]
+) -> list[str]:
+    """The names in which one of the wanted texts stands; all where nothing is wanted.
+
+    Ends the program where a text stands in none.
+    """
+    for text in wanted:
+        if not any(text in name for name in names):
+            parser.error(f"no '{text}' in the names of {what}: {', '.join(names)}")
     return [name for name in names if not wanted or any(text in name for text in wanted)]
 
 
@@ -99,6 +110,7 @@ class Rounds:
                     _tell(f"no time for more than {turn - 1} rounds")
                     break
                 _tell(f"round {turn} of {rounds}" if turn else "warming up")
+                self.result.loads.append(os.getloadavg()[0])
                 for part in parts:
                     for side in self._sides[:]:
                         self._ask(side, part, warming_up=turn == 0)
@@ -115,7 +127,7 @@ class Rounds:
         except (BrokenError, WrongError) as error:
             conversation.close()
             self._sides.remove(side)
-            self.result.absent.append(f"{side.name}: {error}")
+            self.result.failures.append(f"{side.name}: failed to start: {error}")
         except BaseException:
             conversation.close()
             raise
@@ -220,6 +232,7 @@ def conclude(
             "versions": {side.name: side.version for side in sides if side.version},
             "absent": result.absent,
             "failures": result.failures,
+            "loads": result.loads,
             "units": {figure.name: figure.unit for figure in measured},
             "goals": {f.name: f.goal.text(f.unit) for f in measured if f.goal},
             "relations": {f.name: relations(f, sides, result) for f in measured},

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 _TIMEOUT_S = 240.0
 _LAST_WORDS_BYTES = 400
@@ -90,6 +92,8 @@ class Conversation:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        with suppress(ProcessLookupError):  # what the program has left running, on this host
+            os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.returncode and self._clean_up:
             subprocess.run(list(self._clean_up), capture_output=True, check=False)
         self._process.stdout.close()

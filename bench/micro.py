@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.compare import Figure, Rounds, WrongError, add_options, chosen, conclude
+from bench.compare import Figure, Rounds, WrongError, add_options, choose, conclude
 from bench.conversation import Conversation
 from bench.goals import Goal
 from bench.roots import compile_programs
@@ -45,25 +45,23 @@ def run(
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         print(f"failed to make what is to be measured: {error}")
         return 1
-    program = f"/bench/{name}"
+    listed = subprocess.run(
+        [root / "bench" / name], stdin=subprocess.DEVNULL, capture_output=True, check=True
+    )
+    known = parse_names(listed.stdout.decode())
+    unknown = goals.keys() - set(known)
+    assert not unknown, f"goals of figures that are not measured: {unknown}"
+    parts = choose(parser, "figures", known, options.only)
+
+    def measure(conversation: Conversation, figure: str) -> dict[str, float]:
+        return {figure: ask(conversation, figure, options.slice_ms)}
+
     with ExitStack() as stack:
-        found = find_sides(stack, root, [program], notes.append)
-        sides = [s for s in found if s.name in (options.sides or [s.name])]
-
-        def measure(conversation: Conversation, figure: str) -> dict[str, float]:
-            return {figure: ask(conversation, figure, options.slice_ms)}
-
-        # The names are the program's; asked before any side, by an ordinary run.
-        listed = subprocess.run(
-            [root / "bench" / name], stdin=subprocess.DEVNULL, capture_output=True, check=True
-        )
-        names = parse_names(listed.stdout.decode())
-        unknown = goals.keys() - set(names)
-        assert not unknown, f"goals of figures that are not measured: {unknown}"
-        parts = chosen(names, options.only)
-        rounds = Rounds(sides, measure, check)
-        result = rounds.run(parts, options.rounds, options.minutes * 60)
-    result.absent[:0] = notes
+        sides = find_sides(stack, root, [f"/bench/{name}"], notes.append)
+        names = choose(parser, "sides", [side.name for side in sides], options.sides)
+        sides = [side for side in sides if side.name in names]
+        result = Rounds(sides, measure, check).run(parts, options.rounds, options.minutes * 60)
+    result.absent += notes
     figures = [Figure(part, goal=goals.get(part)) for part in parts]
     return conclude(name, figures, sides, result, options)
 

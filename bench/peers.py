@@ -80,7 +80,7 @@ def make_bundle_of(root: Path, directory: Path, args: list[str]) -> None:
     """
     config = _defaults(directory, args)
     config["root"] = {"path": str(root), "readonly": True}
-    config["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"})  # noqa: S108
+    config["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"})
     sets = config["process"]["capabilities"]
     for name in ("bounding", "effective", "permitted"):
         sets[name] = sorted({*sets.get(name, []), *_CAPABILITIES})

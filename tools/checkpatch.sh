@@ -24,12 +24,12 @@ common=(
 	--ignore CONFIG_DESCRIPTION
 )
 
-# The guest is no kernel code: it has no such macros, and libc's conventions.
+# The guest and the benchmarks are no kernel code: they have no such macros, and libc's conventions.
 libc=PREFER_DEFINED_ATTRIBUTE_MACRO,STRCPY,STRLCPY,USE_NEGATIVE_ERRNO,ARRAY_SIZE
 libc=$libc,EMBEDDED_FUNCTION_NAME
 
 mapfile -t files < <(find kernel/files -name '*.[ch]' | sort)
-mapfile -t programs < <(find guest -name '*.[ch]' | sort)
+mapfile -t programs < <(find guest bench -name '*.[ch]' | sort)
 mapfile -t patches < <(find kernel/patches -name '*.patch' | sort)
 check=(perl "$tree/scripts/checkpatch.pl" "${common[@]}")
 status=0

@@ -174,11 +174,16 @@ static struct figure figures[] = {
 
 int main(void)
 {
+	int status;
+
 	zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (zero_fd < 0 || null_fd < 0 || pipe2(pipe_fds, O_CLOEXEC))
 		return EXIT_FAILURE;
-	if (close(open(OWN_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)))
+	unlink(OWN_FILE);
+	if (close(open(OWN_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)))
 		return EXIT_FAILURE;
-	return serve(figures, sizeof(figures) / sizeof(figures[0]));
+	status = serve(figures, sizeof(figures) / sizeof(figures[0]));
+	unlink(OWN_FILE);
+	return status;
 }
