@@ -59,6 +59,7 @@ def describe_host() -> dict[str, object]:
         "kernel": platform.release(),
         "processor": models[0] if models else platform.machine(),
         "processors": os.cpu_count(),
+        "virtual_machine": " hypervisor" in cpuinfo,
         "memory_bytes": memory,
         "load": os.getloadavg(),
         "transparent_huge_pages": _setting("/sys/kernel/mm/transparent_hugepage/enabled"),

@@ -80,12 +80,15 @@ def compile_programs(root: Path, names: Sequence[str]) -> None:
         CalledProcessError: gcc failed, and has told why.
     """
     for name in names:
-        sources = [_SOURCES / f"{name}.c"]
-        if "figures.h" in sources[0].read_text():
-            sources.append(_SOURCES / "figures.c")
+        arguments: list[str | Path] = [*_CFLAGS, _SOURCES / f"{name}.c"]
+        text = (_SOURCES / f"{name}.c").read_text()
+        if "figures.h" in text:
+            arguments.append(_SOURCES / "figures.c")
+        if "_start(" in text:
+            arguments.append("-nostdlib")
         with tempfile.TemporaryDirectory(dir=_cache()) as scratch:
             made = Path(scratch) / name
-            subprocess.run(["gcc", *_CFLAGS, "-o", made, *sources], check=True)
+            subprocess.run(["gcc", "-o", made, *arguments], check=True)
             put(root, name, made.read_bytes(), mode=0o755)
 
 

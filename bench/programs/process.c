@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define STATIC_PROGRAM "/bench/nothing"
+#define BARE_PROGRAM "/bench/bare"
 #define DYNAMIC_PROGRAM "/bin/true"
 #define PYTHON "/usr/bin/python3"
 #define SHELL "/bin/sh"
@@ -52,9 +53,8 @@ static uint64_t run_fork(uint64_t count)
 	return now_ns() - begin_ns;
 }
 
-static uint64_t run_fork_exec(uint64_t count)
+static uint64_t fork_exec(uint64_t count, char *const argv[])
 {
-	char *const argv[] = { STATIC_PROGRAM, NULL };
 	uint64_t begin_ns = now_ns();
 
 	while (count--) {
@@ -67,6 +67,20 @@ static uint64_t run_fork_exec(uint64_t count)
 		await(child);
 	}
 	return now_ns() - begin_ns;
+}
+
+static uint64_t run_fork_exec(uint64_t count)
+{
+	char *const argv[] = { STATIC_PROGRAM, NULL };
+
+	return fork_exec(count, argv);
+}
+
+static uint64_t run_fork_exec_bare(uint64_t count)
+{
+	char *const argv[] = { BARE_PROGRAM, NULL };
+
+	return fork_exec(count, argv);
 }
 
 /* A function of its own: a variable of its caller could not be trusted after a vfork(). */
@@ -300,6 +314,7 @@ static uint64_t run_signal(uint64_t count)
 static struct figure figures[] = {
 	{ "fork-wait", run_fork },
 	{ "fork-exec-wait", run_fork_exec },
+	{ "fork-exec-bare-wait", run_fork_exec_bare },
 	{ "vfork-exec-wait", run_vfork_exec },
 	{ "spawn-static", run_spawn_static },
 	{ "spawn-dynamic", run_spawn_dynamic },
