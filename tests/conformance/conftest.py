@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,15 +51,21 @@ class Containers:
         self, *args: str, timeout_s: float = 120, input_bytes: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
         """``drupe run --rm`` with these arguments."""
-        argv = self.argv(*args)
-        return subprocess.run(
-            argv,
+        process = subprocess.Popen(
+            self.argv(*args),
             env=self.cli.env,
-            input=input_bytes,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
+        try:
+            out, errors = process.communicate(input_bytes, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            self.cli("ps")  # sweeps away what the killed command has left
+            raise
+        return subprocess.CompletedProcess(args, process.returncode, out, errors)
 
     def argv(self, *args: str) -> list[str]:
         """What to execute for that."""
@@ -70,8 +75,11 @@ class Containers:
 
 @pytest.fixture
 def containers(
-    request: pytest.FixtureRequest, private_home: Home, no_leaks: None
-) -> Iterator[Containers]:
+    request: pytest.FixtureRequest,
+    private_home: Home,
+    tree_data: None,
+    no_leaks: None,
+) -> Containers:
     """Containers of the platform under test; nothing may be left behind."""
     kernel = request.config.getoption("--kernel")
     try:
@@ -81,7 +89,7 @@ def containers(
         pytest.fail(f"{error}: run 'make kernel'")
     platform = request.config.getoption("--platform")
     source = Path(drupe.__file__).parent.parent
-    yield Containers(Cli(source, dict(os.environ)), platform, kernel)
+    return Containers(Cli(source, dict(os.environ)), platform, kernel)
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +113,16 @@ def programs(
 def tree() -> Tree:
     """The Debian tree, as a directory for the host and as an image for containers."""
     return make_tree()
+
+
+@pytest.fixture
+def tree_data(
+    request: pytest.FixtureRequest, private_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lets drupe find the tree's image, in tests that ask for the tree."""
+    if "tree" in request.fixturenames:
+        data = request.getfixturevalue("tree").data
+        monkeypatch.setenv("XDG_DATA_DIRS", f"{data}:{os.environ['XDG_DATA_DIRS']}")
 
 
 @pytest.fixture(scope="session")

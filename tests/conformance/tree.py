@@ -1,12 +1,124 @@
-"""The Debian tree."""
+"""The Debian tree that applications come from: a directory for the host, an image for containers.
+
+Made once by mmdebstrap and kept below ``$XDG_CACHE_HOME/drupe/conformance``; made again when the
+recipe here changes.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import hashlib
+import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from drupe.store import paths
+from drupe.store.lock import locked
+
+SUITE = "bookworm"
+MIRROR = os.environ.get("CONFORMANCE_MIRROR", "http://deb.debian.org/debian")
+PACKAGES = (
+    # interpreters and compilers
+    "python3.11",
+    "libpython3.11-testsuite",
+    "nodejs",
+    "gcc",
+    "g++",
+    "make",
+    "golang-go",
+    "default-jdk-headless",
+    "dpkg-dev",
+    # servers, and what puts them under load
+    "redis-server",
+    "redis-tools",
+    "nginx-light",
+    "apache2-utils",
+    "postgresql",
+    "sqlite3",
+    "stress-ng",
+    # looking at programs
+    "strace",
+    "gdb",
+    "libc6-dbg",
+    "procps",
+    # the kernel's selftests
+    "libcap-dev",
+    "iproute2",
+    "file",
+)
+SOURCES = ("zlib",)
+"""Source packages in ``/usr/src``, to be built in a container."""
+
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/locale/*")
+IMAGE = "conformance"
+
 
 class Tree(NamedTuple):
+    """A Debian system.
+
+    Attributes:
+        directory: its root, for ``chroot`` on the host.
+        data: a data directory of drupe that holds the image ``conformance``, made from it.
+    """
+
     directory: Path
+    data: Path
+
 
 def make_tree() -> Tree:
-    raise NotImplementedError
+    """Makes the tree and its image, or finds that they are there.
+
+    Skips the test where this host cannot make it: it takes root and mmdebstrap.
+    """
+    home = paths.private_dir(paths.cache_home() / "conformance")
+    recipe = json.dumps([SUITE, MIRROR, PACKAGES, SOURCES, LEFT_OUT])
+    name = hashlib.sha256(recipe.encode()).hexdigest()[:16]
+    base = home / name
+    with locked(home / ".lock"):
+        if not (base / "complete").exists():
+            for tool in ("mmdebstrap", "mkfs.erofs"):
+                if shutil.which(tool) is None:
+                    pytest.skip(f"needs {tool}: apt-get install mmdebstrap erofs-utils")
+            if os.geteuid() != 0:
+                pytest.skip("needs root to make the Debian tree")
+            for old in home.iterdir():
+                if old.is_dir():
+                    shutil.rmtree(old)
+            _make(base)
+    return Tree(base / "tree", base / "share")
+
+
+def _make(base: Path) -> None:
+    base.mkdir()
+    source_list = f"deb {MIRROR} {SUITE} main\ndeb-src {MIRROR} {SUITE} main\n"
+    fetch = f"cd /usr/src && apt-get -q source --download-only {' '.join(SOURCES)}"
+    argv = [
+        # Of its own mounts nothing is left, even where it fails.
+        "unshare",
+        "--mount",
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=minbase",
+        f"--include={','.join(PACKAGES)}",
+        "--aptopt=Apt::Install-Recommends false",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT),
+        f'--customize-hook=chroot "$1" sh -c "{fetch}"',
+        SUITE,
+        str(base / "tree"),
+        "-",
+    ]
+    subprocess.run(argv, input=source_list.encode(), check=True)
+    (base / "tree/etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    image = base / "share/drupe/images" / IMAGE
+    image.mkdir(parents=True)
+    pack = ["mkfs.erofs", "-zlz4", "-T0", str(image / "root.erofs"), str(base / "tree")]
+    subprocess.run(pack, check=True, stdout=subprocess.DEVNULL)
+    search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    defaults = {"name": IMAGE, "args": ["/bin/bash"], "cwd": "/"}
+    environment = {"PATH": search, "LANG": "C.UTF-8", "HOME": "/root"}
+    (image / "image.json").write_text(json.dumps({**defaults, "env": environment}))
+    (base / "complete").touch()

@@ -507,6 +507,7 @@ CASE(exit_statuses)
 		child = fork();
 		if (!child) {
 			setrlimit(RLIMIT_CORE, &none);
+			signal(i, SIG_DFL); /* background jobs ignore some */
 			kill(getpid(), i);
 			_exit(1);
 		}

@@ -1,0 +1,68 @@
+"""Applications under load, in a container and on the host: each workload checks its own results."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.conftest import HERE, Containers
+from tests.conformance.differences import Differences
+from tests.conformance.native import needs_root, run_in_tree
+from tests.conformance.tree import IMAGE, Tree
+
+WORKLOADS = {
+    "redis": ("python3.11", "/workloads/redis.py"),
+    "nginx": ("python3.11", "/workloads/nginx.py"),
+    "postgres": ("python3.11", "/workloads/postgres.py"),
+    "sqlite": ("python3.11", "/workloads/sqlite.py"),
+    "node": ("node", "/workloads/node.js"),
+    "go": ("/workloads/go.sh",),
+    "java": ("/workloads/java.sh",),
+    "build": ("/workloads/build.sh",),
+}
+"""What takes the seconds it is to last as its last argument, and fails where a result is wrong."""
+
+NATIVE_S = 3
+"""On the host a short load says whether the workload itself is right."""
+
+SLACK_S = 600
+MEMORY = "2g"
+
+
+def said(done: subprocess.CompletedProcess[bytes]) -> str:
+    return f"status {done.returncode}: {(done.stdout + done.stderr)[-3000:].decode('utf-8', 'replace')}"
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_application(
+    name: str,
+    tree: Tree,
+    containers: Containers,
+    load_s: int,
+    tmp_path: Path,
+    differences: Differences,
+) -> None:
+    if needs_root():
+        pytest.skip(needs_root())
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    native = run_in_tree(
+        tree,
+        (*WORKLOADS[name], str(NATIVE_S)),
+        scratch=scratch,
+        shared={HERE / "workloads": "/workloads"},
+        timeout_s=SLACK_S,
+    )
+    assert native.returncode == 0, f"fails on the host, so the workload is wrong: {said(native)}"
+    shared = ("-v", f"{HERE / 'workloads'}:/workloads:ro", "-m", MEMORY)
+    limit_s = 2 * load_s + SLACK_S
+    try:
+        done = containers.run(*shared, IMAGE, *WORKLOADS[name], str(load_s), timeout_s=limit_s)
+        problem = said(done) if done.returncode else ""
+        print(f"{name}: {done.stdout.decode().strip()}")  # noqa: T201 (how much was done)
+    except subprocess.TimeoutExpired:
+        problem = f"no end within {limit_s} s"
+    differences.judge(f"applications/{name}", problem)
