@@ -71,7 +71,7 @@ transactions = int(query("select count(*) from pgbench_history"))
 assert transactions > 0
 # A crash under load: every backend at once, and recovery from the log.
 load = subprocess.Popen(
-    [str(BIN / "pgbench"), "-c", "4", "-T", "30", "-h", "/tmp", "-U", "postgres", "postgres"],
+    [str(BIN / "pgbench"), "-n", "-c", "4", "-T", "30", "-h", "/tmp", "-U", "postgres", "postgres"],
     stdout=subprocess.DEVNULL,
     stderr=subprocess.DEVNULL,
     cwd="/tmp",
