@@ -6,10 +6,11 @@ PYTHON	:= $(VENV)/bin/python
 CODE	:= $(wildcard src tests bench tools)
 SCRIPTS	:= .ci/run $(shell find tools tests bench -name '*.sh' 2>/dev/null)
 
-.PHONY: help run test lint setup kernel clean
+.PHONY: help run test conformance lint setup kernel clean
 help:
 	@echo 'make run         set up, build a kernel, run hello in a container'
 	@echo 'make test        the tests'
+	@echo 'make conformance what real programs do in a container: takes an hour or more'
 	@echo 'make lint        ruff, mypy, shellcheck, checkpatch'
 	@echo 'make bench-NAME  one benchmark: apps, memory, process, start, syscall; ARGS=... its options'
 	@echo 'make setup       only what the others depend on'
@@ -20,6 +21,9 @@ run: setup
 
 test: setup
 	$(PYTHON) -m pytest
+
+conformance: setup
+	$(PYTHON) -m pytest tests/conformance
 
 lint: setup
 	$(PYTHON) -m ruff check $(CODE)

@@ -584,3 +584,16 @@ CASE(all_memory_comes_and_goes)
 		join_child(child);
 	}
 }
+
+CASE(taking_all_memory)
+{
+	if (!count_of("ALL_MEMORY", 0))
+		SKIP("takes all the memory there is: set CONFORMANCE_ALL_MEMORY to try it");
+	for (;;) {
+		char *place = mmap(NULL, MIB, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (place != MAP_FAILED)
+			memset(place, 1, MIB);
+	}
+}

@@ -427,3 +427,25 @@ CASE(watchpoints)
 	CHECK(!ptrace(PTRACE_POKEUSER, child, debug + 7 * 8, 0));
 	end(child);
 }
+
+static void fault(void)
+{
+	unsigned long place = 16;
+
+	__asm__ volatile("" : "+r"(place));
+	*(volatile int *)place = 1;
+}
+
+CASE(faults_stop_first)
+{
+	pid_t child = start(fault);
+	siginfo_t info;
+
+	CHECK(!ptrace(PTRACE_CONT, child, NULL, NULL));
+	CHECK_EQ(wait_stop(child), SIGSEGV);
+	CHECK(!ptrace(PTRACE_GETSIGINFO, child, NULL, &info));
+	CHECK_EQ(info.si_code, SEGV_MAPERR);
+	CHECK_EQ((long)info.si_addr, 16);
+	CHECK(!ptrace(PTRACE_CONT, child, NULL, SIGSEGV));
+	join_killed(child, SIGSEGV);
+}
