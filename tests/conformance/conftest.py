@@ -96,13 +96,12 @@ def containers(
 @pytest.fixture(scope="session")
 def load_s(request: pytest.FixtureRequest) -> int:
     """How long an application is to be under load, in seconds."""
-    return max(1, round(60 * request.config.getoption("--minutes")))
+    minutes: float = request.config.getoption("--minutes")
+    return max(1, round(60 * minutes))
 
 
 @pytest.fixture(scope="session")
-def programs(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Programs:
+def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """The C and C++ programs, built."""
     if shutil.which("gcc") is None or shutil.which("g++") is None:
         pytest.skip("needs gcc and g++")

@@ -1,4 +1,4 @@
-"""What is known to be otherwise in a container than on the host: ``differences.toml``, each with a reason."""
+"""``differences.toml``: what is known to be otherwise in a container, each with its reason."""
 
 from __future__ import annotations
 

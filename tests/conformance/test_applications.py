@@ -32,7 +32,8 @@ MEMORY = "2g"
 
 
 def said(done: subprocess.CompletedProcess[bytes]) -> str:
-    return f"status {done.returncode}: {(done.stdout + done.stderr)[-3000:].decode('utf-8', 'replace')}"
+    output = (done.stdout + done.stderr)[-3000:].decode(errors="replace")
+    return f"status {done.returncode}: {output}"
 
 
 @pytest.mark.timeout(0)

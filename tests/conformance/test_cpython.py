@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,25 @@ from tests.conformance.differences import Differences
 from tests.conformance.native import needs_root, run_in_tree
 from tests.conformance.tree import IMAGE, Tree
 
+# fmt: off
 MODULES = (
-    "test_asyncio test_builtin test_concurrent_futures test_coroutines test_ctypes test_decimal "
-    "test_dict test_eintr test_epoll test_exceptions test_faulthandler test_fcntl test_file "
-    "test_fileio test_float test_fork1 test_ftplib test_functools test_gc test_generators "
-    "test_hashlib test_httplib test_httpservers test_io test_ioctl test_itertools test_json "
-    "test_locale test_logging test_lzma test_math test_memoryview test_mmap "
-    "test_multiprocessing_fork test_multiprocessing_spawn test_openpty test_os test_pathlib "
-    "test_pickle test_poll test_popen test_posix test_posixpath test_pty test_queue test_re "
-    "test_resource test_sched test_select test_selectors test_shelve test_shutil test_signal "
-    "test_smtplib test_socket test_socketserver test_sqlite3 test_stat test_struct "
-    "test_subprocess test_sys test_syslog test_tarfile test_tempfile test_thread test_threading "
-    "test_threadsignals test_time test_timeit test_unicode test_urllib2_localnet test_uuid "
-    "test_wait3 test_wait4 test_weakref test_zipfile test_zlib test_zoneinfo"
-).split()
+    "test_asyncio", "test_builtin", "test_concurrent_futures", "test_coroutines", "test_ctypes",
+    "test_decimal", "test_dict", "test_eintr", "test_epoll", "test_exceptions",
+    "test_faulthandler", "test_fcntl", "test_file", "test_fileio", "test_float", "test_fork1",
+    "test_ftplib", "test_functools", "test_gc", "test_generators", "test_hashlib", "test_httplib",
+    "test_httpservers", "test_io", "test_ioctl", "test_itertools", "test_json", "test_locale",
+    "test_logging", "test_lzma", "test_math", "test_memoryview", "test_mmap",
+    "test_multiprocessing_fork", "test_multiprocessing_spawn", "test_openpty", "test_os",
+    "test_pathlib", "test_pickle", "test_poll", "test_popen", "test_posix", "test_posixpath",
+    "test_pty", "test_queue", "test_re", "test_resource", "test_sched", "test_select",
+    "test_selectors", "test_shelve", "test_shutil", "test_signal", "test_smtplib", "test_socket",
+    "test_socketserver", "test_sqlite3", "test_stat", "test_struct", "test_subprocess",
+    "test_sys", "test_syslog", "test_tarfile", "test_tempfile", "test_thread", "test_threading",
+    "test_threadsignals", "test_time", "test_timeit", "test_unicode", "test_urllib2_localnet",
+    "test_uuid", "test_wait3", "test_wait4", "test_weakref", "test_zipfile", "test_zlib",
+    "test_zoneinfo",
+)
+# fmt: on
 """What touches the system, and some of everything else; ``--cpython all`` runs all there are."""
 
 LIMIT_S = 4 * 3600
@@ -39,7 +43,9 @@ def results(output: str) -> tuple[dict[str, str], set[str]]:
     """What became of each module, and the names of all cases that failed."""
     cases = {f"{where}.{name}" if not where.endswith(name) else where
              for name, where in _CASE.findall(output)}  # fmt: skip
-    modules = {name: "skipped" if how == "skipped" else how for name, how in _RESULT.findall(output)}
+    modules = {
+        name: "skipped" if how == "skipped" else how for name, how in _RESULT.findall(output)
+    }
     return modules, cases
 
 

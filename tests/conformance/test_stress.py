@@ -1,4 +1,4 @@
-"""stress-ng, class by class, in a container: it verifies what it does, and leaves nothing behind."""
+"""stress-ng, class by class, in a container: it verifies what it does."""
 
 from __future__ import annotations
 

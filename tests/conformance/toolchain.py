@@ -31,9 +31,7 @@ def sources() -> list[Path]:
 def cases() -> list[tuple[str, str]]:
     """(program, case) of every case there is, read from the sources."""
     return [
-        (source.stem, name)
-        for source in sources()
-        for name in _CASE.findall(source.read_text())
+        (source.stem, name) for source in sources() for name in _CASE.findall(source.read_text())
     ]
 
 
