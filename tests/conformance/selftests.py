@@ -54,7 +54,7 @@ PROGRAMS = {
     "seccomp": ("seccomp_bpf",),
     "signal": ("mangle_uc_sigmask", "sas"),
     "splice": ("default_file_splice_read", "splice_read"),
-    "timers": ("posix_timers", "nanosleep", "nsleep-lat", "inconsistency-check", "threadtest"),
+    "timers": ("posix_timers", "nanosleep", "inconsistency-check", "threadtest"),
     "x86": (
         "single_step_syscall_64", "sysret_ss_attrs_64", "syscall_nt_64", "test_mremap_vdso_64",
         "check_initial_reg_state_64", "sigreturn_64", "iopl_64", "ioperm_64", "test_vsyscall_64",

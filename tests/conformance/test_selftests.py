@@ -14,7 +14,7 @@ from tests.conformance.native import needs_root, run_in_tree
 from tests.conformance.selftests import PLACE, PROGRAMS, build_selftests
 from tests.conformance.tree import IMAGE, Tree
 
-LIMIT_S = 300
+LIMIT_S = 150
 SKIPPED = 4
 _CASE = re.compile(r"^\s*(?:# )?(not ok|ok) \d+ (.*?)\s*$", re.M)
 _NAMES = [(directory, program) for directory, programs in PROGRAMS.items() for program in programs]
