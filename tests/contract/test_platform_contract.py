@@ -110,7 +110,7 @@ def real(platform: Platform, directory: Path) -> Machine:
     return Machine(platform, spec, directory)
 
 
-@pytest.fixture(params=["fake", "um-strict"])
+@pytest.fixture(params=["fake", "um", "um-strict"])
 def machine(request: pytest.FixtureRequest, private_home: Home) -> Machine:
     directory = private_home.path / "machine"
     directory.mkdir()

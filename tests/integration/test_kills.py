@@ -147,9 +147,19 @@ def test_nothing_is_left_of_a_boot_that_was_interrupted(cli: Cli, private_home: 
     assert list((private_home.state / "containers").iterdir()) == []
 
 
-def test_a_panic_ends_the_container_and_shows_its_console(cli: Cli) -> None:
+@pytest.mark.parametrize(
+    ("platform", "says"),
+    [
+        ("um", b"in-process mode: a host process was ended, by signal    9"),
+        ("um-strict", b"Kernel panic - not syncing: Lost the host process of init!"),
+    ],
+)
+def test_a_panic_ends_the_container_and_shows_its_console(
+    cli: Cli, platform: str, says: bytes
+) -> None:
     """A kernel does not survive the end of its init."""
-    process = cli.start("run", "--name", "panic", "busybox", "sh", "-c", "echo up; sleep 1000")
+    command = ("busybox", "sh", "-c", "echo up; sleep 1000")
+    process = cli.start("run", "--name", "panic", "--platform", platform, *command)
     assert process.stdout is not None
     assert process.stdout.readline() == b"up\n"
     pid = machine_pid(cli, "panic")
@@ -157,7 +167,7 @@ def test_a_panic_ends_the_container_and_shows_its_console(cli: Cli) -> None:
     os.kill(init, signal.SIGKILL)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 137
-    assert b"Kernel panic - not syncing: Lost the host process of init!" in err
+    assert says in err
     wait_until_gone(pid)
     assert state(cli, "panic") == {
         "status": "dead",

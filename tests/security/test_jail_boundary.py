@@ -68,7 +68,7 @@ def verdict(number: int, arguments: tuple[int, ...] = ()) -> int | None:
     binary = os.memfd_create("call", os.MFD_CLOEXEC)
     try:
         os.write(binary, program(number, arguments))
-        plan = JailPlan(1 << 20, (), (), os.geteuid(), os.getegid(), all_ids=False)
+        plan = JailPlan(1 << 20, (), (), os.geteuid(), os.getegid(), all_ids=False, traced=True)
         pid = spawn(plan, binary, ["call"], {}, [null, null, null], lambda _: None)
     finally:
         os.close(binary)
@@ -78,7 +78,7 @@ def verdict(number: int, arguments: tuple[int, ...] = ()) -> int | None:
 
 
 def test_every_call_outside_the_list_ends_the_container(jailed: None) -> None:
-    listed = {rule.number for rule in policy.rules(directories=False)}
+    listed = {rule.number for rule in policy.rules(directories=False, traced=True)}
     outside = [number for number in range(LAST_CALL) if number not in listed]
     assert len(outside) > 250
     verdicts = {number: verdict(number) for number in outside}
@@ -95,7 +95,7 @@ def test_x32_numbers_end_the_container(jailed: None) -> None:
 
 
 def test_listed_calls_are_let_through(jailed: None) -> None:
-    for rule in policy.rules(directories=False):
+    for rule in policy.rules(directories=False, traced=True):
         if rule.alternatives or rule.name in NO_VERDICT:
             continue
         assert verdict(rule.number, (2**64 - 1, 0, 0)) != signal.SIGSYS, rule.name
@@ -121,7 +121,7 @@ def test_listed_calls_are_let_through(jailed: None) -> None:
 def test_arguments_outside_the_list_end_the_container(
     jailed: None, name: str, arguments: tuple[int, ...]
 ) -> None:
-    (rule,) = (rule for rule in policy.rules(directories=True) if rule.name == name)
+    (rule,) = (rule for rule in policy.rules(directories=True, traced=True) if rule.name == name)
     assert verdict(rule.number, arguments) == signal.SIGSYS
 
 
@@ -254,7 +254,7 @@ def test_a_signal_to_a_fork_does_not_run_the_callers_code(cli: Cli) -> None:
         "    return child\n"
         "spawn.os.fork = interrupted\n"
         "try:\n"
-        "    print([finding.ok for finding in probe_user_mode()][1], flush=True)\n"
+        "    print([finding.ok for finding in probe_user_mode(traced=True)][1], flush=True)\n"
         "except BaseException as error:\n"
         "    print(repr(error), flush=True)\n"
     )

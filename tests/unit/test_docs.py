@@ -155,12 +155,22 @@ def table(listed: tuple[Rule, ...]) -> str:
 
 
 def the_list() -> str:
-    core, every = rules(directories=False), rules(directories=True)
-    added = tuple(rule for rule in every if rule not in core)
-    return (
-        f"\nEvery container kernel: {len(core)} calls. `argN` counts from 0.\n\n{table(core)}"
-        f"\nOnly with `--rootfs` or a volume: {len(added)} more.\n\n{table(added)}\n"
-    )
+    traced, contained = (rules(directories=False, traced=traced) for traced in (True, False))
+    common = tuple(rule for rule in traced if rule in contained)
+    files = rules(directories=True, traced=True)[len(traced) :]
+    parts = [
+        ("Every container kernel", common),
+        ("Platform `um`, before its kernel narrows the list", contained),
+        ("Platform `um-strict`", traced),
+    ]
+    text = "`argN` counts from 0.\n"
+    for title, listed in parts:
+        shown = listed if listed is common else tuple(r for r in listed if r not in common)
+        text += (
+            f"\n{title}: {len(shown)} calls{'' if listed is common else ' more'}.\n\n{table(shown)}"
+        )
+    text += f"\nOnly with `--rootfs` or a volume: {len(files)} more.\n\n{table(files)}"
+    return f"\n{text}\n"
 
 
 def test_the_list_of_calls_is_the_filters() -> None:

@@ -26,12 +26,14 @@ MASK = 0xFFFF_FFFF
 
 HEADER = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 
-PROGRAMS = {directories: assemble(rules(directories=directories)) for directories in (False, True)}
-BY_NUMBER = {
-    directories: {rule.number: rule for rule in rules(directories=directories)}
+LISTS = {
+    (directories, traced): rules(directories=directories, traced=traced)
     for directories in (False, True)
+    for traced in (False, True)
 }
-EVERY = rules(directories=True)
+PROGRAMS = {which: assemble(listed) for which, listed in LISTS.items()}
+BY_NUMBER = {which: {rule.number: rule for rule in listed} for which, listed in LISTS.items()}
+EVERY = tuple(dict.fromkeys(LISTS[True, True] + LISTS[True, False]))
 
 # The program, interpreted as the kernel does: Documentation/networking/filter.rst.
 
@@ -82,49 +84,49 @@ words = st.one_of(
     st.integers(0, 0xFFFF_FFFF_FFFF_FFFF),
 )
 arguments_lists = st.lists(words, min_size=6, max_size=6)
-either = st.booleans()
+either = st.sampled_from(list(LISTS))
 
 
 @settings(max_examples=400)
 @given(either, st.sampled_from(EVERY), arguments_lists)
 def test_a_listed_call_passes_exactly_when_its_conditions_hold(
-    directories: bool, rule: Rule, arguments: list[int]
+    which: tuple[bool, bool], rule: Rule, arguments: list[int]
 ) -> None:
-    verdict = interpret(PROGRAMS[directories], rule.number, X86_64, arguments)
-    assert verdict == expected(BY_NUMBER[directories].get(rule.number), arguments)
+    verdict = interpret(PROGRAMS[which], rule.number, X86_64, arguments)
+    assert verdict == expected(BY_NUMBER[which].get(rule.number), arguments)
 
 
-@pytest.mark.parametrize("directories", [False, True])
-def test_every_condition_lets_its_own_value_through(directories: bool) -> None:
-    for rule in rules(directories=directories):
+@pytest.mark.parametrize("which", LISTS)
+def test_every_condition_lets_its_own_value_through(which: tuple[bool, bool]) -> None:
+    for rule in LISTS[which]:
         for conditions in rule.alternatives:
             arguments = [0] * 6
             for condition in conditions:
                 arguments[condition.position] = condition.value
             wanted = ENOSYS if rule.name in REFUSED else ALLOW
-            assert interpret(PROGRAMS[directories], rule.number, X86_64, arguments) == wanted
+            assert interpret(PROGRAMS[which], rule.number, X86_64, arguments) == wanted
 
 
-@pytest.mark.parametrize("directories", [False, True])
+@pytest.mark.parametrize("which", LISTS)
 @given(arguments=arguments_lists)
 @settings(max_examples=10)
-def test_all_other_numbers_are_killed(directories: bool, arguments: list[int]) -> None:
+def test_all_other_numbers_are_killed(which: tuple[bool, bool], arguments: list[int]) -> None:
     for number in range(601):
-        if number not in BY_NUMBER[directories]:
-            assert interpret(PROGRAMS[directories], number, X86_64, arguments) == KILL
+        if number not in BY_NUMBER[which]:
+            assert interpret(PROGRAMS[which], number, X86_64, arguments) == KILL
 
 
 @given(either, st.integers(0, MASK))
-def test_no_other_number_either(directories: bool, number: int) -> None:
-    if number not in BY_NUMBER[directories]:
-        assert interpret(PROGRAMS[directories], number, X86_64, [0] * 6) == KILL
+def test_no_other_number_either(which: tuple[bool, bool], number: int) -> None:
+    if number not in BY_NUMBER[which]:
+        assert interpret(PROGRAMS[which], number, X86_64, [0] * 6) == KILL
 
 
 @given(either, st.sampled_from(EVERY), arguments_lists)
-def test_x32_numbers_are_killed(directories: bool, rule: Rule, arguments: list[int]) -> None:
+def test_x32_numbers_are_killed(which: tuple[bool, bool], rule: Rule, arguments: list[int]) -> None:
     number = rule.number | 0x4000_0000
-    assert interpret(PROGRAMS[directories], number, X86_64, arguments) == KILL
-    assert interpret(PROGRAMS[directories], MASK, X86_64, arguments) == KILL
+    assert interpret(PROGRAMS[which], number, X86_64, arguments) == KILL
+    assert interpret(PROGRAMS[which], MASK, X86_64, arguments) == KILL
 
 
 @given(
@@ -132,8 +134,8 @@ def test_x32_numbers_are_killed(directories: bool, rule: Rule, arguments: list[i
     st.sampled_from(EVERY),
     st.integers(0, MASK).filter(lambda arch: arch != X86_64) | st.just(0x4000_0003),
 )
-def test_other_architectures_are_killed(directories: bool, rule: Rule, arch: int) -> None:
-    assert interpret(PROGRAMS[directories], rule.number, arch, [0] * 6) == KILL
+def test_other_architectures_are_killed(which: tuple[bool, bool], rule: Rule, arch: int) -> None:
+    assert interpret(PROGRAMS[which], rule.number, arch, [0] * 6) == KILL
 
 
 def test_clone3_is_answered_as_if_unknown() -> None:
@@ -163,8 +165,9 @@ def test_numbers_are_the_kernels() -> None:
 
 
 def test_no_call_is_listed_twice() -> None:
-    assert len({rule.number for rule in EVERY}) == len(EVERY)
-    assert len({rule.name for rule in EVERY}) == len(EVERY)
+    for listed in LISTS.values():
+        assert len({rule.number for rule in listed}) == len(listed)
+        assert len({rule.name for rule in listed}) == len(listed)
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=lambda rule: rule.name)
@@ -178,14 +181,16 @@ def test_every_call_has_its_reason(rule: Rule) -> None:
 
 
 def test_file_calls_come_with_directories_only() -> None:
-    plain = {rule.name for rule in rules(directories=False)}
-    more = {rule.name for rule in rules(directories=True)} - plain
+    plain = {rule.name for rule in LISTS[False, True]}
+    more = {rule.name for rule in LISTS[True, True]} - plain
     assert {"rename", "chown", "symlink", "truncate", "mknodat"} <= more
 
 
 def test_the_list_stays_short() -> None:
-    assert len(rules(directories=False)) <= 80
-    assert len(rules(directories=True)) <= 100
+    assert len(LISTS[False, True]) <= 80
+    assert len(LISTS[True, True]) <= 100
+    assert len(LISTS[False, False]) <= 70
+    assert len(LISTS[True, False]) <= 90
 
 
 NEVER = {
@@ -195,7 +200,7 @@ NEVER = {
     "iopl": 172, "ioperm": 173, "init_module": 175, "delete_module": 176, "finit_module": 313,
     "kexec_load": 246, "kexec_file_load": 320, "add_key": 248, "request_key": 249, "keyctl": 250,
     "setuid": 105, "setgid": 106, "setresuid": 117, "setresgid": 119, "setgroups": 116,
-    "capset": 126, "mknod": 133, "unshare": 272, "setns": 308, "seccomp": 317, "bpf": 321,
+    "capset": 126, "mknod": 133, "unshare": 272, "setns": 308, "bpf": 321,
     "name_to_handle_at": 303, "open_by_handle_at": 304, "perf_event_open": 298,
     "fanotify_init": 300, "userfaultfd": 323, "process_vm_readv": 310, "process_vm_writev": 311,
     "kcmp": 312, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
@@ -217,7 +222,7 @@ def test_it_is_never_allowed(name: str) -> None:
         assert interpret(program, NEVER[name], X86_64, [0] * 6) == KILL
 
 
-@pytest.mark.parametrize("directories", [False, True])
+@pytest.mark.parametrize("which", LISTS)
 @pytest.mark.parametrize(
     ("number", "index", "values"),
     [
@@ -242,20 +247,20 @@ def test_it_is_never_allowed(name: str) -> None:
     ],
 )
 def test_these_arguments_are_never_allowed(
-    directories: bool, number: int, index: int, values: list[int]
+    which: tuple[bool, bool], number: int, index: int, values: list[int]
 ) -> None:
     for value in values:
         for rest in (0, MASK):
             arguments = [rest] * 6
             arguments[index] = value
-            assert interpret(PROGRAMS[directories], number, X86_64, arguments) == KILL, hex(value)
+            assert interpret(PROGRAMS[which], number, X86_64, arguments) == KILL, hex(value)
 
 
 # The plan
 
 
 def make(*shares: Share, all_ids: bool = False, root_bytes: int = 1 << 25) -> JailPlan:
-    return JailPlan(root_bytes, (("image", Path("/x")),), shares, 1000, 1001, all_ids)
+    return JailPlan(root_bytes, (("image", Path("/x")),), shares, 1000, 1001, all_ids, traced=True)
 
 
 def test_one_id_is_mapped() -> None:
@@ -309,7 +314,7 @@ def test_the_jail_is_described_as_json() -> None:
     assert '"/a"' in text
     assert described["namespaces"] == ["user", "mount", "pid", "net", "ipc", "uts", "cgroup"]
     allowed = json.loads(text)["seccomp"]["allowed"]
-    assert allowed == {rule.name: rule.reason for rule in EVERY}
+    assert allowed == {rule.name: rule.reason for rule in LISTS[True, True]}
 
 
 @given(st.permutations([0, 1, 2, 3]), st.integers(0, 4))

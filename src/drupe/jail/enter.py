@@ -168,12 +168,12 @@ def take_descriptors(descriptors: Sequence[int], *private: int) -> list[int]:
 
 def load_filter(plan: JailPlan) -> None:
     """Step 7: from here on only the list."""
-    seccomp.load_filter(assemble(rules(directories=bool(plan.shares))))
+    seccomp.load_filter(assemble(rules(directories=bool(plan.shares), traced=plan.traced)))
 
 
 def describe(plan: JailPlan) -> Mapping[str, object]:
     """The jail as ``drupe inspect`` prints it."""
-    listed = rules(directories=bool(plan.shares))
+    listed = rules(directories=bool(plan.shares), traced=plan.traced)
     return {
         "namespaces": list(NAMESPACES),
         "uid": plan.uid,

@@ -33,6 +33,7 @@ class JailPlan(NamedTuple):
         uid: host user id that the container kernel runs as.
         gid: host group id that it runs as.
         all_ids: the user namespace maps every id (root's directory shares), else only one.
+        traced: guest processes are traced by the container kernel, else they contain it.
     """
 
     root_bytes: int
@@ -41,6 +42,7 @@ class JailPlan(NamedTuple):
     uid: int
     gid: int
     all_ids: bool
+    traced: bool
 
     @property
     def id_maps(self) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:

@@ -47,35 +47,49 @@ _PTRACE_REQUESTS = (0, 3, 6, 7, 8, 12, 13, 14, 15, 21, 24, 31, 32, 0x4200, 0x420
 """TRACEME PEEKUSER POKEUSER CONT KILL {GET,SET}REGS {GET,SET}FPREGS OLDSETOPTIONS SYSCALL
 SYSEMU SYSEMU_SINGLESTEP SETOPTIONS GETSIGINFO {GET,SET}REGSET: no PEEKDATA, no ATTACH, no SEIZE."""
 
-_CORE = (
+_TRACED = (
     # Guest processes: a host process each, stopped and resumed by ptrace.
     Rule(
         "ptrace", 101, "stops guest processes at system calls and faults", _is(0, *_PTRACE_REQUESTS)
     ),
-    Rule("wait4", 61, "waits for a guest process to stop"),
     Rule("waitid", 247, "notices guest processes that were killed from outside"),
+    Rule("kill", 62, "ends and interrupts guest processes (own pid namespace)"),
+    Rule("prctl", 157, "ends processes with their parent", _is(0, 1, 15, 38)),
+    Rule("close_range", 436, "closes inherited descriptors in guest processes"),
+    Rule("memfd_create", 319, "holds the stub program"),
+    Rule("dup2", 33, "places descriptors for a guest process"),
+    Rule("getppid", 110, "tests ptrace at start-up"),
+    Rule("sched_yield", 24, "waits for guest processes"),
+)
+
+_IN_PROCESS = (
+    # Guest processes: host processes that all have the container kernel mapped.
+    Rule(
+        "prctl",
+        157,
+        "ends processes with their parent; traps system calls of the guest's code; timers without "
+        "slack",
+        _is(0, 1, 15, 29, 38, 59),
+    ),
+    Rule("seccomp", 317, "narrows this list before the first guest instruction", _is(0, 1)),
+)
+
+_CORE = (
+    Rule(
+        "execveat",
+        322,
+        "starts the container kernel, and guest processes on their stub, by open files",
+        (((Argument(4, _LOW, 0x1000)),),),
+    ),
+    Rule("wait4", 61, "waits for processes of its own"),
     Rule(
         "clone",
         56,
         "makes a host process for a guest address space, and helper threads",
         _is(0, 0, mask=_CLONE_NEW_ANY),
     ),
-    Rule(
-        "execveat",
-        322,
-        "starts that process on its stub, held open as a sealed file",
-        (((Argument(4, _LOW, 0x1000)),),),
-    ),
-    Rule("kill", 62, "ends and interrupts guest processes (own pid namespace)"),
-    Rule("tgkill", 234, "stops helper threads at power-off"),
-    Rule(
-        "prctl",
-        157,
-        "names processes, ends them with their parent, keeps privileges dropped",
-        _is(0, 1, 15, 38),
-    ),
-    Rule("socketpair", 53, "hands a guest process the place of its stub", _is(0, 1)),
-    Rule("close_range", 436, "closes inherited descriptors in guest processes"),
+    Rule("socketpair", 53, "talks to helper threads and stubs", _is(0, 1)),
+    Rule("tgkill", 234, "passes interrupts on; stops helper threads at power-off"),
     # Memory.
     Rule("mmap", 9, "maps guest memory"),
     Rule("munmap", 11, "unmaps guest memory"),
@@ -83,7 +97,6 @@ _CORE = (
     Rule("madvise", 28, "returns freed guest memory to the host"),
     Rule("fallocate", 285, "returns freed guest memory to the host"),
     Rule("brk", 12, "the C library's own memory at start-up"),
-    Rule("memfd_create", 319, "holds the stub program"),
     # Time, interrupts, signals.
     Rule("timer_create", 222, "the timer interrupt"),
     Rule("timer_settime", 223, "the timer interrupt"),
@@ -125,7 +138,6 @@ _CORE = (
         _is(1, 0x5401, 0x5413),
     ),
     Rule("accept", 43, "accepts control sessions on the one listening socket"),
-    Rule("dup2", 33, "places descriptors for a guest process"),
     Rule("pipe2", 293, "talks to helper threads"),
     Rule(
         "openat",
@@ -155,9 +167,7 @@ _CORE = (
     Rule("setsid", 112, "leaves the caller's session"),
     Rule("uname", 63, "names the machine in its log"),
     Rule("getpid", 39, "signals itself"),
-    Rule("getppid", 110, "tests ptrace at start-up"),
     Rule("gettid", 186, "directs its timer"),
-    Rule("sched_yield", 24, "waits for guest processes"),
     Rule("exit", 60, "ends helper threads and guest processes"),
     Rule("exit_group", 231, "power-off"),
 )
@@ -188,6 +198,11 @@ REFUSED = frozenset({"clone3"})
 """Calls answered with ENOSYS instead of an end: their arguments cannot be checked by a filter."""
 
 
-def rules(*, directories: bool) -> tuple[Rule, ...]:
-    """The list for one container; with directory shares it also has the file calls they need."""
-    return _CORE + (_DIRECTORIES if directories else ())
+def rules(*, directories: bool, traced: bool) -> tuple[Rule, ...]:
+    """The list for one container.
+
+    With directory shares it also has the file calls that they need; ``traced`` tells how the
+    container kernel runs its guest.
+    """
+    mode = _TRACED if traced else _IN_PROCESS
+    return mode + _CORE + (_DIRECTORIES if directories else ())

@@ -14,10 +14,15 @@ from drupe.platform.base import Finding
 
 _MAPS_LEAST = 65_530
 
+_AT_HWCAP2 = 26
+_HWCAP2_FSGSBASE = 1 << 1
+"""Programs may read and write FS and GS base. Source: asm/hwcap2.h, getauxval(3)."""
 
-def probe_user_mode() -> list[Finding]:
-    """What platform um-strict needs."""
-    return [_machine(), _jail(), _ptrace(), _executable_memory(), _maps()]
+
+def probe_user_mode(*, traced: bool) -> list[Finding]:
+    """What platform um-strict (traced) or um needs."""
+    mode = _ptrace() if traced else _segment_bases()
+    return [_machine(), _jail(), mode, _executable_memory(), _maps()]
 
 
 def _machine() -> Finding:
@@ -29,7 +34,7 @@ def _jail() -> Finding:
     """Goes into a real jail and runs the smallest program there is in it."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     program = os.memfd_create("drupe-probe", os.MFD_CLOEXEC)
-    plan = JailPlan(1 << 20, (), (), os.geteuid(), os.getegid(), all_ids=False)
+    plan = JailPlan(1 << 20, (), (), os.geteuid(), os.getegid(), all_ids=False, traced=True)
     try:
         os.write(program, _smallest_program())
         spawn(plan, program, ["drupe-probe"], {}, [null, null, null], lambda _: None)
@@ -73,6 +78,17 @@ def _ptrace() -> Finding:
         scope != "3",
         f"kernel.yama.ptrace_scope={scope}",
         "forbidden until the next boot: leave kernel.yama.ptrace_scope below 3",
+    )
+
+
+def _segment_bases() -> Finding:
+    auxiliary = dict(struct.iter_unpack("=QQ", Path("/proc/self/auxv").read_bytes()))
+    ok = bool(auxiliary.get(_AT_HWCAP2, 0) & _HWCAP2_FSGSBASE)
+    return Finding(
+        "segment bases",
+        ok,
+        "FSGSBASE" if ok else "no FSGSBASE",
+        "run on Linux 5.9 or newer, without nofsgsbase; or use --platform um-strict",
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from drupe.errors import SpecError
 from drupe.platform.base import Platform
 
-DEFAULT = "um-strict"
-NAMES = ("um-strict",)
+DEFAULT = "um"
+NAMES = ("um", "um-strict")
 
 
 def find_platform(name: str) -> Platform:
@@ -15,6 +15,10 @@ def find_platform(name: str) -> Platform:
     Raises:
         SpecError: there is none.
     """
+    if name == "um":
+        from drupe.platform.um import UserMode
+
+        return UserMode()
     if name == "um-strict":
         from drupe.platform.um import UserModeStrict
 

@@ -1,7 +1,8 @@
-"""Platform ``um-strict``: User-Mode Linux in ptrace mode, in the jail.
+"""Platforms ``um`` and ``um-strict``: User-Mode Linux in the jail.
 
-User and kernel are apart inside the container too: each guest address space is a host process that
-the container kernel traces.
+``um`` is the in-process mode: the container kernel is mapped into each host process that stands for
+a guest address space, and a system call is a jump. In ``um-strict`` user and kernel are apart
+inside the container too: the container kernel traces the host processes of its guest.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ _BOGOMIPS_LOOPS = 10_000_000
 container kernel waits by counting loops."""
 
 
-class UserModeStrict:
-    """User mode, ptrace."""
+class UserMode:
+    """User mode, in-process."""
 
-    name = "um-strict"
+    name = "um"
+    traced = False
 
     def probe(self) -> list[Finding]:
         """Looks at this host, and tries a jail."""
         from drupe.platform.probe import probe_user_mode
 
-        return probe_user_mode()
+        return probe_user_mode(traced=self.traced)
 
     def start(self, spec: MachineSpec, files: MachineFiles, on_pid: Callable[[int], None]) -> int:
         """Starts the container kernel as process 1 of a new jail."""
@@ -39,9 +41,9 @@ class UserModeStrict:
         try:
             handed = [files.control, files.status] + ([] if files.log is None else [files.log])
             return spawn(
-                _plan(spec),
+                self._plan(spec),
                 program,
-                _command_line(spec, range(3, 3 + len(handed))),
+                self._command_line(spec, range(3, 3 + len(handed))),
                 {"TMPDIR": "/"},
                 [null, files.console, files.console, *handed],
                 on_pid,
@@ -60,38 +62,45 @@ class UserModeStrict:
 
     def describe(self, spec: MachineSpec) -> Mapping[str, object]:
         """The jail's parts."""
-        return enter.describe(_plan(spec))
+        return enter.describe(self._plan(spec))
+
+    def _plan(self, spec: MachineSpec) -> plan.JailPlan:
+        uid, gid, all_ids = plan.choose_ids(spec.name, directories=bool(spec.shares))
+        files = [("initramfs", spec.initramfs)]
+        if spec.image is not None:
+            files.append(("image", spec.image))
+        return plan.JailPlan(
+            root_bytes=spec.memory_bytes + _ROOT_EXTRA_BYTES,
+            files=tuple(files),
+            shares=spec.shares,
+            uid=uid,
+            gid=gid,
+            all_ids=all_ids,
+            traced=self.traced,
+        )
+
+    def _command_line(self, spec: MachineSpec, handed: range) -> list[str]:
+        arguments = [
+            "drupe-kernel",
+            f"inproc={int(not self.traced)}",
+            f"mem={spec.memory_bytes >> 20}M",
+            "initrd=/initramfs",
+            "rdinit=/init",
+            "uml_dir=/run",
+            f"umid={spec.name[:12]}",
+            "con=null",
+            "con0=fd:0,fd:1",
+            f"lpj={_BOGOMIPS_LOOPS}",
+            "panic=-1",
+            "hostchan.fds=" + ",".join(map(str, handed)),
+        ]
+        if spec.image is not None:
+            arguments.append("ubd0r=/image")
+        return arguments
 
 
-def _plan(spec: MachineSpec) -> plan.JailPlan:
-    uid, gid, all_ids = plan.choose_ids(spec.name, directories=bool(spec.shares))
-    files = [("initramfs", spec.initramfs)]
-    if spec.image is not None:
-        files.append(("image", spec.image))
-    return plan.JailPlan(
-        root_bytes=spec.memory_bytes + _ROOT_EXTRA_BYTES,
-        files=tuple(files),
-        shares=spec.shares,
-        uid=uid,
-        gid=gid,
-        all_ids=all_ids,
-    )
+class UserModeStrict(UserMode):
+    """User mode, ptrace."""
 
-
-def _command_line(spec: MachineSpec, handed: range) -> list[str]:
-    arguments = [
-        "drupe-kernel",
-        f"mem={spec.memory_bytes >> 20}M",
-        "initrd=/initramfs",
-        "rdinit=/init",
-        "uml_dir=/run",
-        f"umid={spec.name[:12]}",
-        "con=null",
-        "con0=fd:0,fd:1",
-        f"lpj={_BOGOMIPS_LOOPS}",
-        "panic=-1",
-        "hostchan.fds=" + ",".join(map(str, handed)),
-    ]
-    if spec.image is not None:
-        arguments.append("ubd0r=/image")
-    return arguments
+    name = "um-strict"
+    traced = True

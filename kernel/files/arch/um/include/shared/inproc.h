@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * In-process mode: the kernel is mapped, shared, at the same address in every
+ * host process that stands for a guest address space; system calls, faults
+ * and interrupts are handled in the host process in which they happen.
+ *
+ * This header is seen by the kernel's side, by the host's side and by
+ * assembly. docs/in-process.md of drupe tells how the parts play together.
+ */
+#ifndef __UM_INPROC_H
+#define __UM_INPROC_H
+
+/*
+ * The gate lies directly below the kernel's image. The guest can map nothing
+ * from here to the end of the kernel's virtual memory.
+ *
+ * A patched system call site is an indirect jump through a slot, "ff 24 xx
+ * <slot>". The two upper bytes of a slot's address, 0e 06 or 0e 07, are
+ * invalid instructions in 64 bit mode, so that whoever jumps into the middle
+ * of a patched site is trapped.
+ */
+#define INPROC_GATE		0x0e000000
+#define INPROC_SLOTS		0x0e060000
+#define INPROC_STUBS		0x0e100000
+#define INPROC_SITES		0x0e200000
+#define INPROC_SITES_END	0x0e240000
+#define INPROC_CLOCK		0x0e300000
+#define INPROC_CLOCK_MAGIC	0x6b636f6c63756d21
+#define INPROC_NSEC_PER_SEC	1000000000L
+
+#define INPROC_SITE_COUNT	16384
+#define INPROC_STUB_SIZE	64
+
+/* Members of struct inproc_vcpu, for assembly */
+#define VCPU_REGS		0
+#define VCPU_STACK		8
+#define VCPU_HOST_FS		16
+#define VCPU_RESUME		24
+#define VCPU_HANDOVER_SP	32
+#define VCPU_RUNNING		40
+#define VCPU_ENABLED		48
+#define VCPU_PENDING		52
+#define VCPU_IRET		56
+#define VCPU_TARGET		96
+
+/* Members of struct uml_pt_regs beyond gp[], for assembly */
+#define REGS_RESUME_IP		256
+#define REGS_RESUME		264
+
+/* What inproc_enter() returns */
+#define INPROC_SYSCALL		0
+#define INPROC_SIGNAL		1
+#define INPROC_ABORT		2
+
+#define INPROC_ALTSTACK_SIZE	32768
+#define INPROC_VMALLOC_SIZE	0x40000000
+
+/* Values of inproc_host.turn beside 0 and 1 */
+#define INPROC_TURN_EXIT	2
+
+#if !defined(__ASSEMBLER__) && defined(CONFIG_UML_INPROC)
+
+struct mm_struct;
+struct siginfo;
+struct uml_pt_regs;
+
+/*
+ * A host process that stands for a guest address space, or waits to.
+ *
+ * @turn: futex: 1 when this process is to go on with the kernel,
+ *	INPROC_TURN_EXIT when it is to end
+ * @pid: host process id
+ * @altstack: where its signal handlers run; this structure's address is
+ *	stored at its lowest end
+ * @next: in the pool
+ * @vm_generation: of the kernel's virtual mappings that it has
+ * @armed: when its timer will fire, in ns of the host's monotonic clock; or 0
+ * @timer: the host's id of that timer
+ * @stale: its mappings are those of an address space that has ended
+ * @vmas: upper bound of the number of guest mappings that it has
+ */
+struct inproc_host {
+	int turn;
+	int pid;
+	void *altstack;
+	struct inproc_host *next;
+	unsigned long vm_generation;
+	long long armed;
+	int timer;
+	int stale;
+	unsigned int vmas;
+};
+
+/*
+ * What a virtual processor is. There is one today; with several, each host
+ * thread finds its own through %gs instead of a fixed address.
+ *
+ * @regs: gp[] of the task that is in user mode, or was last
+ * @stack: the kernel stack to come back to
+ * @host_fs: FS base of the host's C library
+ * @resume: scratch of the gate
+ * @handover_sp: kernel stack pointer on its way to another host process
+ * @running: the host process that has this processor
+ * @enabled: interrupts are enabled
+ * @pending: bits of interrupts that came while they were disabled
+ * @target: where the fast way to user mode leads
+ * @iret: what the slow way to user mode returns through
+ * @active: bits of interrupts whose handlers are active
+ * @signo: the signal of the last INPROC_SIGNAL
+ * @fp_live: the vector registers are those of the current task
+ * @idle: sleeps until an interrupt
+ * @gs: GS base as it is in the register
+ * @deadline: of the clock event device, ns of the host's monotonic clock; or 0
+ * @info: siginfo of the last INPROC_SIGNAL
+ */
+struct inproc_vcpu {
+	unsigned long regs;
+	unsigned long stack;
+	unsigned long host_fs;
+	unsigned long resume;
+	unsigned long handover_sp;
+	struct inproc_host *running;
+	int enabled;
+	int pending;
+	unsigned long iret[5];
+	unsigned long target;
+	unsigned int active;
+	int signo;
+	int fp_live;
+	int idle;
+	unsigned long gs;
+	long long deadline;
+	unsigned long info[16];
+};
+
+/* Where a patched site is mapped in this address space: private to it */
+struct inproc_site {
+	unsigned long ip;
+	unsigned long next;
+};
+
+/*
+ * How the guest's vDSO reads the clock: the host's monotonic clock through the
+ * host's vDSO, plus an offset.
+ *
+ * @sequence: odd while this is changed
+ * @valid: the guest's clocks run as the host's does
+ * @mono: from the host's monotonic clock to the guest's
+ * @real: from the host's monotonic clock to the guest's real time
+ * @gettime: clock_gettime() of the host's vDSO
+ */
+struct inproc_clock {
+	unsigned int sequence;
+	int valid;
+	struct inproc_offset {
+		long sec;
+		long nsec;
+	} mono, real;
+	int (*gettime)(int clock, void *timespec);
+};
+
+extern char _text[], _etext[];
+extern unsigned long task_size;
+extern unsigned long exec_regs[];
+extern unsigned long *exec_fp_regs;
+extern struct inproc_vcpu inproc_vcpu;
+extern int inproc_mode;
+
+/* arch/x86/um/inproc_64.S */
+int inproc_enter(unsigned long *gp, unsigned long target, int full);
+void inproc_handover(struct inproc_host *from, struct inproc_host *to);
+int inproc_clone(void *stack, struct inproc_host *host);
+void inproc_entry(void);
+void inproc_entry_detour(void);
+void inproc_entry_signal(void);
+void inproc_entry_abort(void);
+extern char inproc_window_start[], inproc_window_end[];
+
+/* arch/um/os-Linux/inproc/host.c */
+void inproc_end(const char *why) __attribute__((noreturn));
+void inproc_hosts_init(void);
+struct inproc_host *inproc_host_get(void);
+void inproc_host_put(struct inproc_host *host);
+void inproc_switch(struct inproc_host *to);
+void inproc_switch_first(void);
+int inproc_first_pid(void);
+void inproc_host_main(struct inproc_host *host);
+int inproc_hosts_trim(int keep);
+void inproc_reap(void);
+
+/* arch/um/os-Linux/inproc/image.c */
+void inproc_checks(void);
+void inproc_share_image(int fd);
+void inproc_share(unsigned long start, unsigned long end, int fd);
+
+/* arch/um/os-Linux/inproc/memory.c */
+int inproc_map(unsigned long virt, unsigned long len, int prot, int fd,
+	       unsigned long long offset, int fresh);
+int inproc_protect(unsigned long virt, unsigned long len, int prot);
+int inproc_unmap(unsigned long virt, unsigned long len);
+int inproc_flush(void);
+void inproc_unmap_guest(void);
+void inproc_map_shared(unsigned long virt, unsigned long len, int prot, int fd,
+		       unsigned long long offset);
+int inproc_give_back(int fd, unsigned long long offset, unsigned long len);
+void inproc_vm_changed(void);
+extern unsigned long inproc_vm_generation;
+extern unsigned long inproc_vma_limit;
+extern unsigned long inproc_wanted, inproc_wanted_end;
+
+/* arch/um/os-Linux/inproc/signal.c */
+void inproc_set_handler(int sig);
+void inproc_user_irq(int sig, struct uml_pt_regs *regs);
+
+/* arch/um/os-Linux/inproc/time.c */
+void inproc_timer_create(struct inproc_host *host);
+void inproc_timer_program(long long deadline);
+void inproc_timer_arm(void);
+void inproc_idle(void);
+
+/* arch/um/os-Linux/inproc/clock.c */
+void *inproc_find_gettime(void);
+void inproc_try_clock(void);
+extern int inproc_clock_calls;
+
+/* arch/um/kernel/inproc */
+void *inproc_map_gate(unsigned long virt, unsigned long len, int prot);
+void inproc_set_clock(unsigned long *vdso, int readable);
+void inproc_userspace(struct uml_pt_regs *regs);
+void inproc_fp_check(void *fp);
+void inproc_prefault(unsigned long address);
+void inproc_patch_site(struct uml_pt_regs *regs);
+int inproc_look_up(struct uml_pt_regs *regs);
+unsigned long inproc_target(struct uml_pt_regs *regs);
+int inproc_fixup(struct uml_pt_regs *regs, int sig);
+unsigned long inproc_shadow(unsigned long phys, unsigned long virt);
+int inproc_refill(unsigned long address, int is_write, int is_exec);
+int inproc_sync(struct mm_struct *mm, unsigned long addr, unsigned long end);
+int inproc_init_context(struct mm_struct *mm);
+void inproc_destroy_context(struct mm_struct *mm);
+extern unsigned long inproc_xfeatures;
+
+static inline void inproc_xsave(void *fp)
+{
+	asm volatile("xsave64 (%0)"
+		     : : "r" (fp), "a" ((unsigned int)inproc_xfeatures),
+			 "d" ((unsigned int)(inproc_xfeatures >> 32))
+		     : "memory");
+}
+
+static inline void inproc_xrstor(void *fp)
+{
+	asm volatile("xrstor64 (%0)"
+		     : : "r" (fp), "a" ((unsigned int)inproc_xfeatures),
+			 "d" ((unsigned int)(inproc_xfeatures >> 32))
+		     : "memory");
+}
+
+static inline void inproc_fp_save(void *fp)
+{
+	if (inproc_vcpu.fp_live) {
+		inproc_xsave(fp);
+		inproc_vcpu.fp_live = 0;
+	}
+}
+
+static inline void inproc_fp_drop(void)
+{
+	inproc_vcpu.fp_live = 0;
+}
+
+void inproc_leave(struct uml_pt_regs *regs);
+void inproc_share_data(unsigned long brk_end);
+void inproc_vm_fault(unsigned long address);
+
+#elif !defined(__ASSEMBLER__)
+
+struct mm_struct;
+struct uml_pt_regs;
+
+#define inproc_mode 0
+#define inproc_xfeatures 0UL
+static inline void inproc_fp_save(void *fp) { }
+static inline void inproc_fp_drop(void) { }
+static inline void inproc_vm_changed(void) { }
+static inline void inproc_leave(struct uml_pt_regs *regs) { }
+static inline void inproc_set_clock(unsigned long *vdso, int readable) { }
+void inproc_end(const char *why);
+void inproc_share_data(unsigned long brk_end);
+void inproc_vm_fault(unsigned long address);
+void inproc_hosts_init(void);
+void inproc_switch_first(void);
+int inproc_first_pid(void);
+void inproc_checks(void);
+void inproc_userspace(struct uml_pt_regs *regs);
+int inproc_init_context(struct mm_struct *mm);
+void inproc_destroy_context(struct mm_struct *mm);
+int inproc_sync(struct mm_struct *mm, unsigned long addr, unsigned long end);
+
+#endif
+
+#endif

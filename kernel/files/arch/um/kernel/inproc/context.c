@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Address spaces: each has a host process. Where the guest may map, and what
+ * goes back to the host when it is no longer used.
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/workqueue.h>
+#include <asm/sections.h>
+#include <as-layout.h>
+#include <mem_user.h>
+#include <kern_util.h>
+#include <inproc.h>
+
+/* Host processes that wait without being needed go, a while after the last one was. */
+#define TRIM_DELAY	(5 * HZ)
+#define TRIM_KEEP	4
+
+static void trim(struct work_struct *work);
+static DECLARE_DELAYED_WORK(trim_work, trim);
+
+static void trim(struct work_struct *work)
+{
+	inproc_hosts_trim(TRIM_KEEP);
+}
+
+int inproc_init_context(struct mm_struct *mm)
+{
+	mm->context.id.pid = -1;
+	mm->context.host = inproc_host_get();
+	return mm->context.host ? 0 : -ENOMEM;
+}
+
+void inproc_destroy_context(struct mm_struct *mm)
+{
+	if (!mm->context.host)
+		return;
+	inproc_host_put(mm->context.host);
+	mm->context.host = NULL;
+	mod_delayed_work(system_dfl_wq, &trim_work, TRIM_DELAY);
+}
+
+/**
+ * inproc_share_data() - makes data and heap memory that host processes share
+ * @brk_end:	end of the heap, which begins behind the image; the C library's
+ *		memory lies there
+ */
+void __init inproc_share_data(unsigned long brk_end)
+{
+	unsigned long long offset;
+	int fd = phys_mapping(__pa(uml_physmem), &offset);
+
+	inproc_share_image(fd);
+	if (PAGE_ALIGN((unsigned long)_end) < brk_end)
+		inproc_share(PAGE_ALIGN((unsigned long)_end), brk_end, fd);
+}
+
+/**
+ * inproc_vm_fault() - this host process lacks a mapping of kernel memory
+ * @address:	in the range of vmalloc()
+ */
+void inproc_vm_fault(unsigned long address)
+{
+	pte_t *pte = virt_to_pte(&init_mm, address);
+
+	if (!pte || !pte_present(*pte))
+		panic("in-process mode: nothing is mapped at %lx", address);
+	map_memory(address & PAGE_MASK, pte_val(*pte) & PAGE_MASK, PAGE_SIZE, 1, 1, 0);
+}
+
+/**
+ * inproc_map_gate() - memory that all host processes have at the same address
+ * @virt:	the address, in the gate
+ * @len:	in bytes
+ * @prot:	as the guest has it
+ *
+ * Only before the first host process is cloned.
+ *
+ * Returns: the memory, as the kernel has it. It is not cleared.
+ */
+void __init *inproc_map_gate(unsigned long virt, unsigned long len, int prot)
+{
+	void *memory = alloc_pages_exact(len, GFP_KERNEL);
+	unsigned long long offset;
+	int fd;
+
+	if (!memory)
+		panic("in-process mode: no memory for the gate");
+	fd = phys_mapping(__pa(memory), &offset);
+	inproc_map_shared(virt, len, prot, fd, offset);
+	return memory;
+}
+
+/* The gate and the kernel lie in the guest's range of addresses */
+static bool hits_kernel(unsigned long addr, unsigned long len)
+{
+	return addr < end_vm && addr + len > INPROC_GATE;
+}
+
+unsigned long arch_get_unmapped_area(struct file *filp, unsigned long addr, unsigned long len,
+				     unsigned long pgoff, unsigned long flags,
+				     vm_flags_t vm_flags)
+{
+	if (inproc_mode && hits_kernel(addr, len)) {
+		if (flags & MAP_FIXED)
+			return -ENOMEM;
+		addr = 0;
+	}
+	return generic_get_unmapped_area(filp, addr, len, pgoff, flags,
+					 legacy_to_vma_flags(vm_flags));
+}
+
+unsigned long arch_get_unmapped_area_topdown(struct file *filp, unsigned long addr,
+					     unsigned long len, unsigned long pgoff,
+					     unsigned long flags, vm_flags_t vm_flags)
+{
+	if (inproc_mode && hits_kernel(addr, len)) {
+		if (flags & MAP_FIXED)
+			return -ENOMEM;
+		addr = 0;
+	}
+	return generic_get_unmapped_area_topdown(filp, addr, len, pgoff, flags,
+						 legacy_to_vma_flags(vm_flags));
+}

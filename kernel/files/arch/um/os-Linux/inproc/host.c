@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Host processes: one stands for each guest address space. The first one, in
+ * which the kernel booted, never has guest memory; all others are its clones.
+ * Those whose address space has ended wait in a pool for the next one.
+ *
+ * One host process at a time has the processor. Handing it over moves a stack
+ * pointer: all else that the kernel is made of lies in shared memory.
+ */
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <linux/futex.h>
+#include <as-layout.h>
+#include <init.h>
+#include <kern_util.h>
+#include <os.h>
+#include <um_malloc.h>
+#include <inproc.h>
+#include "raw.h"
+#include "../internal.h"
+
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_ON 1
+#endif
+
+#define ALTSTACK_ORDER 3
+
+static char first_stack[INPROC_ALTSTACK_SIZE] __attribute__((aligned(INPROC_ALTSTACK_SIZE)));
+static struct inproc_host first = { .altstack = first_stack };
+static struct inproc_host *pool;
+static int pool_size;
+static struct inproc_host *leaving;
+
+void inproc_end(const char *why)
+{
+	static const char prefix[] = "in-process mode: ";
+
+	raw_syscall3(__NR_write, 2, (long)prefix, sizeof(prefix) - 1);
+	raw_syscall3(__NR_write, 2, (long)why, strlen(why));
+	raw_syscall3(__NR_write, 2, (long)"\n", 1);
+	for (;;)
+		raw_syscall3(__NR_exit_group, 1, 0, 0);
+}
+
+static void use_altstack(struct inproc_host *host)
+{
+	stack_t stack = { .ss_sp = host->altstack, .ss_size = INPROC_ALTSTACK_SIZE };
+
+	*(struct inproc_host **)host->altstack = host;
+	if (raw_syscall3(__NR_sigaltstack, (long)&stack, 0, 0))
+		inproc_end("failed to set the signal stack");
+}
+
+/**
+ * inproc_hosts_init() - makes the process that booted the first host process
+ */
+void __init inproc_hosts_init(void)
+{
+	asm volatile("rdfsbase %0" : "=r" (inproc_vcpu.host_fs));
+	first.pid = raw_syscall3(__NR_getpid, 0, 0, 0);
+	inproc_vcpu.running = &first;
+	use_altstack(&first);
+	/* Sleeps and timers end when they should, not 50 us later. Inherited. */
+	raw_syscall3(__NR_prctl, PR_SET_TIMERSLACK, 1, 0);
+	inproc_timer_create(&first);
+	inproc_set_handler(SIGSYS);
+}
+
+int inproc_first_pid(void)
+{
+	return first.pid;
+}
+
+/**
+ * inproc_host_main() - the first that a clone does
+ *
+ * It has no kernel stack and no turn: no C library, no kernel function.
+ */
+void inproc_host_main(struct inproc_host *host)
+{
+	host->pid = raw_syscall3(__NR_getpid, 0, 0, 0);
+	use_altstack(host);
+	raw_syscall3(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
+	inproc_timer_create(host);
+	if (raw_syscall6(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON,
+			 (long)_text, _etext - _text, 0, 0))
+		inproc_end("failed to turn on syscall user dispatch");
+	inproc_try_clock();
+}
+
+/**
+ * inproc_switch() - goes on in another host process
+ */
+void inproc_switch(struct inproc_host *to)
+{
+	struct inproc_host *from = inproc_vcpu.running;
+	int enabled;
+
+	if (to == from)
+		return;
+	enabled = um_get_signals();
+	block_signals();
+	inproc_handover(from, to);
+
+	if (to->vm_generation != inproc_vm_generation) {
+		raw_syscall3(__NR_munmap, start_vm, end_vm - start_vm, 0);
+		to->vm_generation = inproc_vm_generation;
+	}
+	if (to->stale) {
+		inproc_unmap_guest();
+		to->stale = 0;
+	}
+	inproc_timer_arm();
+	um_set_signals(enabled);
+}
+
+/**
+ * inproc_switch_first() - goes on in the first host process
+ *
+ * The stack that the kernel was started on, and the host's threads, are there.
+ */
+void inproc_switch_first(void)
+{
+	inproc_switch(&first);
+}
+
+static void free_reaped(void)
+{
+	struct inproc_host **last = &leaving, *host;
+
+	while ((host = *last)) {
+		if (host->pid) {
+			last = &host->next;
+			continue;
+		}
+		*last = host->next;
+		free_stack((unsigned long)host->altstack, ALTSTACK_ORDER);
+		kfree(host);
+	}
+}
+
+static struct inproc_host *new_host(void)
+{
+	struct inproc_host *host;
+	unsigned long stack;
+	int pid;
+
+	host = uml_kmalloc(sizeof(*host), UM_GFP_KERNEL);
+	if (!host)
+		return NULL;
+	stack = alloc_stack(ALTSTACK_ORDER, 0);
+	if (!stack) {
+		kfree(host);
+		return NULL;
+	}
+	memset(host, 0, sizeof(*host));
+	host->altstack = (void *)stack;
+	host->vm_generation = inproc_vm_generation;
+
+	inproc_switch(&first);
+	host->vm_generation = first.vm_generation;
+	pid = inproc_clone((void *)(stack + INPROC_ALTSTACK_SIZE), host);
+	if (pid < 0) {
+		os_warn("in-process mode: failed to clone a host process: %d\n", pid);
+		free_stack(stack, ALTSTACK_ORDER);
+		kfree(host);
+		return NULL;
+	}
+	host->pid = pid;
+	return host;
+}
+
+/**
+ * inproc_host_get() - a host process for a new address space
+ *
+ * Returns: the process, or NULL: the host refuses another.
+ */
+struct inproc_host *inproc_host_get(void)
+{
+	int enabled = um_get_signals();
+	struct inproc_host *host;
+
+	block_signals();
+	host = pool;
+	if (host) {
+		pool = host->next;
+		pool_size--;
+	}
+	um_set_signals(enabled);
+	return host ? host : new_host();
+}
+
+/**
+ * inproc_host_put() - its address space has ended
+ *
+ * What it has mapped is dropped when it is switched to again.
+ */
+void inproc_host_put(struct inproc_host *host)
+{
+	int enabled = um_get_signals();
+
+	block_signals();
+	host->stale = 1;
+	host->next = pool;
+	pool = host;
+	pool_size++;
+	um_set_signals(enabled);
+}
+
+/**
+ * inproc_hosts_trim() - ends host processes that nobody needs
+ * @keep:	how many may wait
+ *
+ * Returns: how many wait.
+ */
+int inproc_hosts_trim(int keep)
+{
+	int enabled = um_get_signals();
+	struct inproc_host **last, *host;
+	int count = 0;
+
+	block_signals();
+	free_reaped();
+	for (last = &pool; (host = *last);) {
+		if (count < keep || host == inproc_vcpu.running) {
+			count++;
+			last = &host->next;
+			continue;
+		}
+		*last = host->next;
+		pool_size--;
+		host->next = leaving;
+		leaving = host;
+		host->turn = INPROC_TURN_EXIT;
+		raw_syscall3(__NR_futex, (long)&host->turn, FUTEX_WAKE, 1);
+	}
+	um_set_signals(enabled);
+	return count;
+}
+
+static void number(char *end, unsigned int value)
+{
+	do {
+		*--end = '0' + value % 10;
+		value /= 10;
+	} while (value);
+}
+
+/**
+ * inproc_reap() - host processes have ended
+ *
+ * Runs in the first process, at any time. One that ends without having been
+ * told to takes the container with it.
+ */
+void inproc_reap(void)
+{
+	char killed[] = "a host process was ended, by signal     ";
+	struct inproc_host *host;
+	int pid, status;
+
+	while ((pid = raw_syscall4(__NR_wait4, -1, (long)&status, WNOHANG, 0)) > 0) {
+		if (WIFSIGNALED(status)) {
+			number(killed + sizeof(killed) - 1, WTERMSIG(status));
+			inproc_end(killed);
+		}
+		if (status)	/* it has said why */
+			raw_syscall3(__NR_exit_group, 1, 0, 0);
+		for (host = leaving; host; host = host->next)
+			if (host->pid == pid)
+				host->pid = 0;
+	}
+}
