@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -50,7 +51,9 @@ def test_case(
         pytest.skip(said(native))
     assert native.returncode == 0, f"fails on the host, so the case is wrong: {said(native)}"
     try:
-        done = containers.run("--rootfs", "/", "-m", "1g", "--", *argv, timeout_s=limit_s)
+        settings = [f"-e{name}" for name in os.environ if name.startswith("CONFORMANCE_")]
+        where = ("--rootfs", "/", "-m", "1g", *settings, "--")
+        done = containers.run(*where, *argv, timeout_s=limit_s)
         problem = f"status {done.returncode}: {said(done)}" if done.returncode else ""
     except subprocess.TimeoutExpired:
         problem = f"no end within {limit_s} s"
