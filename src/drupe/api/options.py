@@ -28,7 +28,7 @@ class ContainerOptions(TypedDict, total=False):
         hostname: default: the first 12 digits of the container's id.
         volumes: directories of the host to share: "HOST:GUEST" or "HOST:GUEST:ro".
         memory: of the container, its kernel included: bytes, or a string such as "512m".
-        platform: what runs its kernel; default: the platform ``um-strict``.
+        platform: what runs its kernel; default: the platform ``um``.
         kernel: a profile, the beginning of a kernel's id, or a path with a slash; default: the
             profile ``general``.
         name: unique among this user's containers; default: one is made up.

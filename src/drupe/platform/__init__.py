@@ -1,1 +1,1 @@
-"""Platforms: what runs a container kernel. ``um-strict`` is user mode under ptrace."""
+"""Platforms: what runs a container kernel. ``um`` is user mode in-process, ``um-strict`` traced."""
