@@ -71,6 +71,9 @@ _IN_PROCESS = (
         "slack",
         _is(0, 1, 15, 29, 38, 59),
     ),
+    Rule("gettimeofday", 96, "programs that use the host's vsyscall page, which it emulates"),
+    Rule("time", 201, "programs that use the host's vsyscall page, which it emulates"),
+    Rule("getcpu", 309, "programs that use the host's vsyscall page, which it emulates"),
     Rule("seccomp", 317, "narrows this list before the first guest instruction", _is(0, 1)),
 )
 

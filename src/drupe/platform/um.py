@@ -83,6 +83,7 @@ class UserMode:
         arguments = [
             "drupe-kernel",
             f"inproc={int(not self.traced)}",
+            f"inproc_files={int(bool(spec.shares))}",
             f"mem={spec.memory_bytes >> 20}M",
             "initrd=/initramfs",
             "rdinit=/init",

@@ -40,9 +40,6 @@
 
 #define FUTEX_WAIT	0
 #define FUTEX_WAKE	1
-#define CLONE_FS	0x200
-#define CLONE_FILES	0x400
-#define SIGCHLD		17
 
 .macro SAVE_CALLEE
 	pushq	%rbx
@@ -224,14 +221,13 @@ SYM_CODE_START(inproc_handover)
 	ud2
 SYM_CODE_END(inproc_handover)
 
-/* int inproc_clone(void *stack, struct inproc_host *host) */
+/* int inproc_clone(void *stack, struct inproc_host *host, int *pid) */
 SYM_CODE_START(inproc_clone)
 	pushq	%rbx
 	movq	%rsi, %rbx
 	movq	%rdi, %rsi
-	movl	$(CLONE_FS | CLONE_FILES | SIGCHLD), %edi
-	xorl	%edx, %edx
-	xorl	%r10d, %r10d
+	movl	$INPROC_CLONE_FLAGS, %edi
+	movq	%rdx, %r10
 	xorl	%r8d, %r8d
 	movl	$__NR_clone, %eax
 	syscall

@@ -55,6 +55,9 @@
 #define INPROC_ALTSTACK_SIZE	32768
 #define INPROC_VMALLOC_SIZE	0x40000000
 
+/* CLONE_FS, CLONE_FILES, CLONE_PARENT_SETTID, CLONE_CHILD_SETTID, SIGCHLD */
+#define INPROC_CLONE_FLAGS	0x1100611
+
 /* Values of inproc_host.turn beside 0 and 1 */
 #define INPROC_TURN_EXIT	2
 
@@ -169,7 +172,7 @@ extern int inproc_mode;
 /* arch/x86/um/inproc_64.S */
 int inproc_enter(unsigned long *gp, unsigned long target, int full);
 void inproc_handover(struct inproc_host *from, struct inproc_host *to);
-int inproc_clone(void *stack, struct inproc_host *host);
+int inproc_clone(void *stack, struct inproc_host *host, int *pid);
 void inproc_entry(void);
 void inproc_entry_detour(void);
 void inproc_entry_signal(void);
@@ -178,6 +181,7 @@ extern char inproc_window_start[], inproc_window_end[];
 
 /* arch/um/os-Linux/inproc/host.c */
 void inproc_end(const char *why) __attribute__((noreturn));
+void inproc_exit(int status) __attribute__((noreturn));
 void inproc_hosts_init(void);
 struct inproc_host *inproc_host_get(void);
 void inproc_host_put(struct inproc_host *host);
@@ -193,6 +197,12 @@ void inproc_checks(void);
 void inproc_share_image(int fd);
 void inproc_share(unsigned long start, unsigned long end, int fd);
 
+/* arch/um/os-Linux/inproc/jail.c */
+void inproc_jail(int memory_fd);
+void inproc_thread_starts(void);
+void inproc_thread_runs(void);
+extern int inproc_memory_fd;
+
 /* arch/um/os-Linux/inproc/memory.c */
 int inproc_map(unsigned long virt, unsigned long len, int prot, int fd,
 	       unsigned long long offset, int fresh);
@@ -202,7 +212,7 @@ int inproc_flush(void);
 void inproc_unmap_guest(void);
 void inproc_map_shared(unsigned long virt, unsigned long len, int prot, int fd,
 		       unsigned long long offset);
-int inproc_give_back(int fd, unsigned long long offset, unsigned long len);
+int inproc_give_back(unsigned long virt, unsigned long len);
 void inproc_vm_changed(void);
 extern unsigned long inproc_vm_generation;
 extern unsigned long inproc_vma_limit;
@@ -269,6 +279,7 @@ static inline void inproc_fp_drop(void)
 	inproc_vcpu.fp_live = 0;
 }
 
+void inproc_read_gs(struct uml_pt_regs *regs);
 void inproc_leave(struct uml_pt_regs *regs);
 void inproc_share_data(unsigned long brk_end);
 void inproc_vm_fault(unsigned long address);
@@ -282,10 +293,14 @@ struct uml_pt_regs;
 #define inproc_xfeatures 0UL
 static inline void inproc_fp_save(void *fp) { }
 static inline void inproc_fp_drop(void) { }
+static inline void inproc_read_gs(struct uml_pt_regs *regs) { }
+static inline void inproc_thread_starts(void) { }
+static inline void inproc_thread_runs(void) { }
 static inline void inproc_vm_changed(void) { }
 static inline void inproc_leave(struct uml_pt_regs *regs) { }
 static inline void inproc_set_clock(unsigned long *vdso, int readable) { }
 void inproc_end(const char *why);
+void inproc_exit(int status);
 void inproc_share_data(unsigned long brk_end);
 void inproc_vm_fault(unsigned long address);
 void inproc_hosts_init(void);

@@ -7,8 +7,6 @@
 #include <linux/mm.h>
 #include <linux/page_reporting.h>
 #include <linux/scatterlist.h>
-#include <as-layout.h>
-#include <mem_user.h>
 #include <inproc.h>
 
 static int report(struct page_reporting_dev_info *device, struct scatterlist *blocks,
@@ -18,9 +16,7 @@ static int report(struct page_reporting_dev_info *device, struct scatterlist *bl
 	unsigned int i;
 
 	for_each_sg(blocks, block, count, i) {
-		unsigned long long offset;
-		int fd = phys_mapping(page_to_phys(sg_page(block)), &offset);
-		int err = inproc_give_back(fd, offset, block->length);
+		int err = inproc_give_back((unsigned long)sg_virt(block), block->length);
 
 		if (err)
 			return err;

@@ -59,16 +59,24 @@ static void load_gs(struct uml_pt_regs *regs)
 }
 
 /**
+ * inproc_read_gs() - the current task may have changed GS base in user mode
+ * @regs:	of the current task
+ */
+void inproc_read_gs(struct uml_pt_regs *regs)
+{
+	if (!inproc_mode || !inproc_vcpu.fp_live)
+		return;
+	asm volatile("rdgsbase %0" : "=r" (inproc_vcpu.gs));
+	regs->gp[HOST_GS_BASE] = inproc_vcpu.gs;
+}
+
+/**
  * inproc_leave() - another task takes the processor
  * @regs:	of the task that had it
  */
 void inproc_leave(struct uml_pt_regs *regs)
 {
-	if (inproc_vcpu.fp_live) {
-		/* It was in user mode, and may have changed GS there */
-		asm volatile("rdgsbase %0" : "=r" (inproc_vcpu.gs));
-		regs->gp[HOST_GS_BASE] = inproc_vcpu.gs;
-	}
+	inproc_read_gs(regs);
 	inproc_fp_save(regs->fp);
 }
 

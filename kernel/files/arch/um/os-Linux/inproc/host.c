@@ -24,11 +24,6 @@
 #include "raw.h"
 #include "../internal.h"
 
-#ifndef PR_SET_SYSCALL_USER_DISPATCH
-#define PR_SET_SYSCALL_USER_DISPATCH 59
-#define PR_SYS_DISPATCH_ON 1
-#endif
-
 #define ALTSTACK_ORDER 3
 
 static char first_stack[INPROC_ALTSTACK_SIZE] __attribute__((aligned(INPROC_ALTSTACK_SIZE)));
@@ -36,6 +31,7 @@ static struct inproc_host first = { .altstack = first_stack };
 static struct inproc_host *pool;
 static int pool_size;
 static struct inproc_host *leaving;
+static int jailed;
 
 void inproc_end(const char *why)
 {
@@ -84,7 +80,6 @@ int inproc_first_pid(void)
  */
 void inproc_host_main(struct inproc_host *host)
 {
-	host->pid = raw_syscall3(__NR_getpid, 0, 0, 0);
 	use_altstack(host);
 	raw_syscall3(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
 	inproc_timer_create(host);
@@ -145,6 +140,16 @@ static void free_reaped(void)
 	}
 }
 
+/**
+ * inproc_exit() - the orderly end
+ */
+void inproc_exit(int status)
+{
+	inproc_switch(&first);
+	for (;;)
+		raw_syscall3(__NR_exit_group, status, 0, 0);
+}
+
 static struct inproc_host *new_host(void)
 {
 	struct inproc_host *host;
@@ -164,15 +169,18 @@ static struct inproc_host *new_host(void)
 	host->vm_generation = inproc_vm_generation;
 
 	inproc_switch(&first);
+	if (!jailed) {
+		inproc_jail(inproc_memory_fd);
+		jailed = 1;
+	}
 	host->vm_generation = first.vm_generation;
-	pid = inproc_clone((void *)(stack + INPROC_ALTSTACK_SIZE), host);
+	pid = inproc_clone((void *)(stack + INPROC_ALTSTACK_SIZE), host, &host->pid);
 	if (pid < 0) {
 		os_warn("in-process mode: failed to clone a host process: %d\n", pid);
 		free_stack(stack, ALTSTACK_ORDER);
 		kfree(host);
 		return NULL;
 	}
-	host->pid = pid;
 	return host;
 }
 

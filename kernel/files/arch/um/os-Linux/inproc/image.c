@@ -29,6 +29,7 @@
 #define MXCSR_WORD		6	/* in units of 4 bytes */
 
 int inproc_mode;
+int inproc_memory_fd;
 struct inproc_vcpu inproc_vcpu;
 unsigned long inproc_xfeatures;
 
@@ -168,6 +169,7 @@ void inproc_share_image(int fd)
 	const Elf64_Phdr *header = (void *)getauxval(AT_PHDR);
 	unsigned long count = getauxval(AT_PHNUM);
 
+	inproc_memory_fd = fd;
 	for (; count--; header++)
 		if (header->p_type == PT_LOAD && (header->p_flags & PF_W))
 			inproc_share(header->p_vaddr, header->p_vaddr + header->p_memsz, fd);

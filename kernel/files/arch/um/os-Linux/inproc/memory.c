@@ -9,12 +9,10 @@
  * maps it again.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <as-layout.h>
 #include <kern_util.h>
-#include <linux/falloc.h>
 #include <os.h>
 #include <inproc.h>
 #include "raw.h"
@@ -238,14 +236,15 @@ void inproc_map_shared(unsigned long virt, unsigned long len, int prot, int fd,
 }
 
 /**
- * inproc_give_back() - returns free guest memory to the host
+ * inproc_give_back() - returns free memory to the host
+ * @virt:	where the kernel has it
+ * @len:	in bytes
  *
  * Returns: 0 or a negative error number.
  */
-int inproc_give_back(int fd, unsigned long long offset, unsigned long len)
+int inproc_give_back(unsigned long virt, unsigned long len)
 {
-	return raw_syscall4(__NR_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			    offset, len);
+	return raw_syscall3(__NR_madvise, virt, len, MADV_REMOVE);
 }
 
 /**

@@ -85,6 +85,19 @@ static void vdso_syscall(mcontext_t *mc)
 	r[REG_RAX] = raw_syscall3(r[REG_RAX], r[REG_RDI], r[REG_RSI], r[REG_RDX]);
 }
 
+/* The host's kernel has not carried out a system call that is not listed */
+static void __attribute__((noreturn)) refused(int nr)
+{
+	char text[] = "a host system call that is not listed was refused:     ";
+	char *end = text + sizeof(text) - 1;
+
+	do {
+		*--end = '0' + nr % 10;
+		nr /= 10;
+	} while (nr > 0);
+	inproc_end(text);
+}
+
 static void interrupt_kernel(int sig, siginfo_t *si, mcontext_t *mc)
 {
 	int error;
@@ -99,8 +112,7 @@ static void interrupt_kernel(int sig, siginfo_t *si, mcontext_t *mc)
 		return;
 	}
 	if (sig == SIGSYS)
-		panic("in-process mode: system call %lld at %llx in kernel mode\n",
-		      mc->gregs[REG_RAX], mc->gregs[REG_RIP]);
+		refused(si->si_syscall);
 	error = errno;
 	um_signal(sig, (struct siginfo *)si, mc);
 	errno = error;
