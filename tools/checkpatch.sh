@@ -22,7 +22,7 @@ export GIT_DIR=/nonexistent # no SPDX check: it needs modules that are not worth
 common=(
 	--root="$tree" --terse --no-summary --show-types --max-line-length=100 --color=never
 	--ignore "FILE_PATH_CHANGES,MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,SPLIT_STRING,VOLATILE"
-	--ignore CONFIG_DESCRIPTION,PREFER_DEFINED_ATTRIBUTE_MACRO,MACRO_ARG_UNUSED
+	--ignore "CONFIG_DESCRIPTION,PREFER_DEFINED_ATTRIBUTE_MACRO,MACRO_ARG_UNUSED"
 )
 
 # The guest and the benchmarks are no kernel code: they have no such macros, and libc's conventions.
