@@ -80,6 +80,7 @@ struct uml_pt_regs;
  * @armed: when its timer will fire, in ns of the host's monotonic clock; or 0
  * @timer: the host's id of that timer
  * @stale: its mappings are those of an address space that has ended
+ * @gs: its GS base
  * @vmas: upper bound of the number of guest mappings that it has
  */
 struct inproc_host {
@@ -91,6 +92,7 @@ struct inproc_host {
 	long long armed;
 	int timer;
 	int stale;
+	unsigned long gs;
 	unsigned int vmas;
 };
 
@@ -112,7 +114,6 @@ struct inproc_host {
  * @signo: the signal of the last INPROC_SIGNAL
  * @fp_live: the vector registers are those of the current task
  * @idle: sleeps until an interrupt
- * @gs: GS base as it is in the register
  * @deadline: of the clock event device, ns of the host's monotonic clock; or 0
  * @info: siginfo of the last INPROC_SIGNAL
  */
@@ -131,7 +132,6 @@ struct inproc_vcpu {
 	int signo;
 	int fp_live;
 	int idle;
-	unsigned long gs;
 	long long deadline;
 	unsigned long info[16];
 };
@@ -280,6 +280,7 @@ static inline void inproc_fp_drop(void)
 }
 
 void inproc_read_gs(struct uml_pt_regs *regs);
+void inproc_write_gs(struct uml_pt_regs *regs);
 void inproc_leave(struct uml_pt_regs *regs);
 void inproc_share_data(unsigned long brk_end);
 void inproc_vm_fault(unsigned long address);
@@ -294,6 +295,7 @@ struct uml_pt_regs;
 static inline void inproc_fp_save(void *fp) { }
 static inline void inproc_fp_drop(void) { }
 static inline void inproc_read_gs(struct uml_pt_regs *regs) { }
+static inline void inproc_write_gs(struct uml_pt_regs *regs) { }
 static inline void inproc_thread_starts(void) { }
 static inline void inproc_thread_runs(void) { }
 static inline void inproc_vm_changed(void) { }

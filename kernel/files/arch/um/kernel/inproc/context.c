@@ -18,6 +18,9 @@
 #define TRIM_DELAY	(5 * HZ)
 #define TRIM_KEEP	4
 
+/* Hosts let nobody map the first 64 KiB (vm.mmap_min_addr) */
+#define HOST_MIN_ADDR	0x10000
+
 static void trim(struct work_struct *work);
 static DECLARE_DELAYED_WORK(trim_work, trim);
 
@@ -99,15 +102,27 @@ static bool hits_kernel(unsigned long addr, unsigned long len)
 	return addr < end_vm && addr + len > INPROC_GATE;
 }
 
+/* What the host would refuse is refused; a mere hint is forgotten */
+static int check_range(unsigned long *addr, unsigned long len, unsigned long flags)
+{
+	if (!inproc_mode)
+		return 0;
+	if ((flags & MAP_FIXED) && *addr < HOST_MIN_ADDR)
+		return -EPERM;
+	if (!hits_kernel(*addr, len))
+		return 0;
+	*addr = 0;
+	return flags & MAP_FIXED ? -ENOMEM : 0;
+}
+
 unsigned long arch_get_unmapped_area(struct file *filp, unsigned long addr, unsigned long len,
 				     unsigned long pgoff, unsigned long flags,
 				     vm_flags_t vm_flags)
 {
-	if (inproc_mode && hits_kernel(addr, len)) {
-		if (flags & MAP_FIXED)
-			return -ENOMEM;
-		addr = 0;
-	}
+	int err = check_range(&addr, len, flags);
+
+	if (err)
+		return err;
 	return generic_get_unmapped_area(filp, addr, len, pgoff, flags,
 					 legacy_to_vma_flags(vm_flags));
 }
@@ -116,11 +131,10 @@ unsigned long arch_get_unmapped_area_topdown(struct file *filp, unsigned long ad
 					     unsigned long len, unsigned long pgoff,
 					     unsigned long flags, vm_flags_t vm_flags)
 {
-	if (inproc_mode && hits_kernel(addr, len)) {
-		if (flags & MAP_FIXED)
-			return -ENOMEM;
-		addr = 0;
-	}
+	int err = check_range(&addr, len, flags);
+
+	if (err)
+		return err;
 	return generic_get_unmapped_area_topdown(filp, addr, len, pgoff, flags,
 						 legacy_to_vma_flags(vm_flags));
 }

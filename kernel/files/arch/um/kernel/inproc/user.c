@@ -48,13 +48,17 @@ static unsigned long canonical(unsigned long address)
 	return (long)(address << 16) >> 16 == address ? address : 0;
 }
 
-static void load_gs(struct uml_pt_regs *regs)
+/**
+ * inproc_write_gs() - puts GS base of the current task into the register
+ * @regs:	of the current task
+ */
+void inproc_write_gs(struct uml_pt_regs *regs)
 {
 	unsigned long gs = canonical(regs->gp[HOST_GS_BASE]);
 
-	if (gs != inproc_vcpu.gs) {
+	if (inproc_mode && gs != inproc_vcpu.running->gs) {
 		asm volatile("wrgsbase %0" : : "r" (gs) : "memory");
-		inproc_vcpu.gs = gs;
+		inproc_vcpu.running->gs = gs;
 	}
 }
 
@@ -66,8 +70,8 @@ void inproc_read_gs(struct uml_pt_regs *regs)
 {
 	if (!inproc_mode || !inproc_vcpu.fp_live)
 		return;
-	asm volatile("rdgsbase %0" : "=r" (inproc_vcpu.gs));
-	regs->gp[HOST_GS_BASE] = inproc_vcpu.gs;
+	asm volatile("rdgsbase %0" : "=r" (inproc_vcpu.running->gs));
+	regs->gp[HOST_GS_BASE] = inproc_vcpu.running->gs;
 }
 
 /**
@@ -128,7 +132,7 @@ static int enter(struct uml_pt_regs *regs, int full)
 			inproc_xrstor(regs->fp);
 			inproc_vcpu.fp_live = 1;
 		}
-		load_gs(regs);
+		inproc_write_gs(regs);
 
 		target = inproc_target(regs);
 		if ((regs->gp[HOST_EFLAGS] & EFLAGS_SLOW) || test_thread_flag(TIF_SINGLESTEP))
@@ -188,6 +192,9 @@ static bool signalled(struct uml_pt_regs *regs)
 
 	regs->resume_ip = 0;
 	regs->is_user = 1;
+	/* Set for a debugger's step, not by the task */
+	if (test_thread_flag(TIF_SINGLESTEP))
+		regs->gp[HOST_EFLAGS] &= ~EFLAGS_TF;
 	event = inproc_fixup(regs, sig);
 	if (event == INPROC_ABORT)
 		return false;

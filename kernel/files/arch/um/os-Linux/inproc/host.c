@@ -101,6 +101,9 @@ void inproc_switch(struct inproc_host *to)
 		return;
 	enabled = um_get_signals();
 	block_signals();
+	/* Vector registers and GS do not go along */
+	if (inproc_vcpu.fp_live)
+		inproc_leave((struct uml_pt_regs *)inproc_vcpu.regs);
 	inproc_handover(from, to);
 
 	if (to->vm_generation != inproc_vm_generation) {
