@@ -88,7 +88,7 @@ def _segment_bases() -> Finding:
         "segment bases",
         ok,
         "FSGSBASE" if ok else "no FSGSBASE",
-        "run on Linux 5.9 or newer, without nofsgsbase; or use --platform um-strict",
+        "run on Linux 5.11 or newer, without nofsgsbase; or use --platform um-strict",
     )
 
 
