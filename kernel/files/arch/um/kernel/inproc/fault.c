@@ -98,8 +98,9 @@ static unsigned long window(struct mm_struct *mm, unsigned long page)
  * inproc_prefault() - faults in what is probably touched next
  * @address:	that was faulted in right now
  *
- * And has what was faulted in mapped at once. Each fault costs a signal of the host, which costs more than the pages. Only
- * for anonymous memory, and only behind pages that are there.
+ * And has what was faulted in mapped at once. Each fault costs a signal of the
+ * host, which costs more than the pages. Only for anonymous memory, and only
+ * behind pages that are there.
  */
 void inproc_prefault(unsigned long address)
 {

@@ -29,7 +29,6 @@
 static char first_stack[INPROC_ALTSTACK_SIZE] __attribute__((aligned(INPROC_ALTSTACK_SIZE)));
 static struct inproc_host first = { .altstack = first_stack };
 static struct inproc_host *pool;
-static int pool_size;
 static struct inproc_host *leaving;
 static int jailed;
 
@@ -97,14 +96,16 @@ void inproc_switch(struct inproc_host *to)
 	struct inproc_host *from = inproc_vcpu.running;
 	int enabled;
 
-	if (to == from)
+	if (to == from && !to->stale)
 		return;
 	enabled = um_get_signals();
 	block_signals();
-	/* Vector registers and GS do not go along */
-	if (inproc_vcpu.fp_live)
-		inproc_leave((struct uml_pt_regs *)inproc_vcpu.regs);
-	inproc_handover(from, to);
+	if (to != from) {
+		/* Vector registers and GS do not go along */
+		if (inproc_vcpu.fp_live)
+			inproc_leave((struct uml_pt_regs *)inproc_vcpu.regs);
+		inproc_handover(from, to);
+	}
 
 	if (to->vm_generation != inproc_vm_generation) {
 		raw_syscall3(__NR_munmap, start_vm, end_vm - start_vm, 0);
@@ -199,10 +200,8 @@ struct inproc_host *inproc_host_get(void)
 
 	block_signals();
 	host = pool;
-	if (host) {
+	if (host)
 		pool = host->next;
-		pool_size--;
-	}
 	um_set_signals(enabled);
 	return host ? host : new_host();
 }
@@ -220,7 +219,6 @@ void inproc_host_put(struct inproc_host *host)
 	host->stale = 1;
 	host->next = pool;
 	pool = host;
-	pool_size++;
 	um_set_signals(enabled);
 }
 
@@ -245,7 +243,6 @@ int inproc_hosts_trim(int keep)
 			continue;
 		}
 		*last = host->next;
-		pool_size--;
 		host->next = leaving;
 		leaving = host;
 		host->turn = INPROC_TURN_EXIT;
