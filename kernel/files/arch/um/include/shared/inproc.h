@@ -73,6 +73,7 @@ struct uml_pt_regs;
  * @turn: futex: 1 when this process is to go on with the kernel,
  *	INPROC_TURN_EXIT when it is to end
  * @pid: host process id
+ * @ready: futex: 1 when it can be handed the processor
  * @altstack: where its signal handlers run; this structure's address is
  *	stored at its lowest end
  * @next: in the pool
@@ -86,6 +87,7 @@ struct uml_pt_regs;
 struct inproc_host {
 	int turn;
 	int pid;
+	int ready;
 	void *altstack;
 	struct inproc_host *next;
 	unsigned long vm_generation;

@@ -27,7 +27,7 @@
 #define ALTSTACK_ORDER 3
 
 static char first_stack[INPROC_ALTSTACK_SIZE] __attribute__((aligned(INPROC_ALTSTACK_SIZE)));
-static struct inproc_host first = { .altstack = first_stack };
+static struct inproc_host first = { .altstack = first_stack, .ready = 1 };
 static struct inproc_host *pool;
 static struct inproc_host *leaving;
 static int jailed;
@@ -86,6 +86,15 @@ void inproc_host_main(struct inproc_host *host)
 			 (long)_text, _etext - _text, 0, 0))
 		inproc_end("failed to turn on syscall user dispatch");
 	inproc_try_clock();
+	__atomic_store_n(&host->ready, 1, __ATOMIC_RELEASE);
+	raw_syscall3(__NR_futex, (long)&host->ready, FUTEX_WAKE, 1);
+}
+
+/* Signals for the processor need a signal stack of the process that has it */
+static void await_ready(struct inproc_host *host)
+{
+	while (!__atomic_load_n(&host->ready, __ATOMIC_ACQUIRE))
+		raw_syscall4(__NR_futex, (long)&host->ready, FUTEX_WAIT, 0, 0);
 }
 
 /**
@@ -104,6 +113,7 @@ void inproc_switch(struct inproc_host *to)
 		/* Vector registers and GS do not go along */
 		if (inproc_vcpu.fp_live)
 			inproc_leave((struct uml_pt_regs *)inproc_vcpu.regs);
+		await_ready(to);
 		inproc_handover(from, to);
 	}
 
