@@ -13,7 +13,7 @@ import pytest
 import drupe
 from drupe.errors import NotFoundError
 from drupe.kbuild.kernels import find_initramfs, find_kernel
-from drupe.platform.registry import DEFAULT
+from drupe.platform.registry import default_platform
 from tests.conformance.differences import Differences, read_differences
 from tests.conformance.toolchain import Programs, build_programs
 from tests.conformance.tree import Tree, make_tree
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--platform", default=DEFAULT, help=f"what runs the containers: {DEFAULT}")
+    parser.addoption("--platform", default=default_platform(), help="what runs the containers")
     parser.addoption("--kernel", default="general", help="their kernel: a profile, an id, a path")
     parser.addoption(
         "--minutes", type=float, default=0.5, help="how long each application is under load"

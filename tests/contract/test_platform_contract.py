@@ -24,7 +24,7 @@ from drupe.guest.spec import Mount, Process, boot_frames, process_frames
 from drupe.image.find import find_image
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.platform.base import MachineFiles, MachineSpec, Platform
-from drupe.platform.um import UserModeStrict
+from drupe.platform.registry import find_platform
 from tests.conftest import Home
 from tests.fakes.platform import FakePlatform
 
@@ -116,7 +116,7 @@ def machine(request: pytest.FixtureRequest, private_home: Home) -> Machine:
     directory.mkdir()
     if request.param == "fake":
         return fake(directory, request.getfixturevalue("fake_guest"))
-    return real(UserModeStrict(), directory)
+    return real(find_platform(request.param), directory)
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_a_kernel_that_cannot_be_run_is_told(machine: Machine, tmp_path: Path) -
 def test_a_kernel_that_only_root_may_run_is_told_so(private_home: Home, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root's containers run as another user")
-    machine = real(UserModeStrict(), tmp_path)
+    machine = real(find_platform("um"), tmp_path)
     (tmp_path / "linux").write_bytes(b"no matter")
     (tmp_path / "linux").chmod(0o700)
     machine.spec = machine.spec._replace(kernel=tmp_path / "linux")

@@ -16,6 +16,7 @@ import pytest
 import drupe
 from drupe.errors import NotFoundError
 from drupe.kbuild.kernels import Kernel, find_initramfs, find_kernel
+from drupe.platform.registry import NAMES, VARIABLE
 from tests.conftest import Home
 
 _LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from drupe.cli.main import main; main()"
@@ -84,8 +85,15 @@ def kernel() -> Kernel:
         pytest.fail(f"{error}: run 'make kernel'")
 
 
+@pytest.fixture(params=NAMES, autouse=True)
+def platform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All is tested on each platform: the one that is taken where a test names none."""
+    monkeypatch.setenv(VARIABLE, request.param)
+    return str(request.param)
+
+
 @pytest.fixture
-def cli(kernel: Kernel, private_home: Home, no_leaks: None) -> Cli:
+def cli(kernel: Kernel, private_home: Home, no_leaks: None, platform: str) -> Cli:
     """The command line as whoever runs the tests; nothing may be left behind."""
     source = Path(drupe.__file__).parent.parent
     return Cli(source, dict(os.environ))
@@ -112,7 +120,7 @@ def shared_tree(kernel: Kernel) -> Iterator[Path]:
 
 
 @pytest.fixture
-def user_cli(shared_tree: Path) -> Iterator[Cli]:
+def user_cli(shared_tree: Path, platform: str) -> Iterator[Cli]:
     """The command line as an ordinary user; needs root to become one, else it is the caller."""
     home = Path(tempfile.mkdtemp(prefix="drupe-user."))
     user = ORDINARY_UID if os.geteuid() == 0 else None
@@ -122,6 +130,7 @@ def user_cli(shared_tree: Path) -> Iterator[Cli]:
         "HOME": str(home),
         "PATH": os.environ["PATH"],
         "XDG_DATA_DIRS": str(shared_tree / "share"),
+        VARIABLE: platform,
     }
     yield Cli(shared_tree / "src", env, user)
     left = list((home / ".local/state/drupe/containers").glob("*"))

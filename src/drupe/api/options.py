@@ -10,7 +10,6 @@ from typing import TypedDict
 
 from drupe.container.request import RunRequest
 from drupe.container.spec import MEMORY_DEFAULT_BYTES, check_name, parse_memory
-from drupe.platform.registry import DEFAULT
 
 _SIGNAL_MAX = 64
 
@@ -28,7 +27,7 @@ class ContainerOptions(TypedDict, total=False):
         hostname: default: the first 12 digits of the container's id.
         volumes: directories of the host to share: "HOST:GUEST" or "HOST:GUEST:ro".
         memory: of the container, its kernel included: bytes, or a string such as "512m".
-        platform: what runs its kernel; default: the platform ``um``.
+        platform: what runs its kernel; default: what ``DRUPE_PLATFORM`` names, or ``um``.
         kernel: a profile, the beginning of a kernel's id, or a path with a slash; default: the
             profile ``general``.
         name: unique among this user's containers; default: one is made up.
@@ -84,7 +83,7 @@ def build_request(
         hostname=options.get("hostname"),
         volumes=check_strings("volumes", options.get("volumes") or ()),
         memory_bytes=MEMORY_DEFAULT_BYTES if memory is None else _memory_bytes(memory),
-        platform=options.get("platform") or DEFAULT,
+        platform=options.get("platform"),
         kernel=_kernel(options.get("kernel")),
         stdin=stdin,
         remove=remove,

@@ -23,7 +23,7 @@ from drupe.container.spec import (
 from drupe.container.store import Store
 from drupe.errors import GuestError, HostError, NotFoundError
 from drupe.guest.session import Session
-from drupe.platform.registry import DEFAULT, NAMES
+from drupe.platform.registry import NAMES, VARIABLE
 
 _POWER_OFF_TIMEOUT_S = 30.0
 
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--entrypoint", metavar="PROGRAM", help="a program that gets COMMAND as arguments")
     add("-h", "--hostname", metavar="NAME", help="default: the first 12 digits of the id")
     add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
-    add("--platform", default=DEFAULT, help=f"what runs its kernel: {', '.join(NAMES)}")
+    add("--platform", help=f"what runs its kernel: {', '.join(NAMES)} (default: ${VARIABLE} or um)")
     add(
         "--kernel",
         default="general",

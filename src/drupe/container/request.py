@@ -21,7 +21,7 @@ from drupe.image.find import find_image
 from drupe.image.store import Image
 from drupe.jail.mountinfo import kernel_mounts
 from drupe.kbuild.kernels import find_initramfs, find_kernel
-from drupe.platform.registry import DEFAULT, find_platform
+from drupe.platform.registry import default_platform, find_platform
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -41,7 +41,7 @@ class RunRequest(NamedTuple):
         hostname: default: the beginning of the id.
         volumes: HOST:GUEST[:ro].
         memory_bytes: the guest's memory.
-        platform: what runs the kernel.
+        platform: what runs the kernel; default: ``default_platform()``.
         kernel: a profile, the beginning of a kernel's id, or a path.
         terminal: the main process gets a PTY.
         stdin: the main process gets input.
@@ -61,7 +61,7 @@ class RunRequest(NamedTuple):
     hostname: str | None = None
     volumes: tuple[str, ...] = ()
     memory_bytes: int = MEMORY_DEFAULT_BYTES
-    platform: str = DEFAULT
+    platform: str | None = None
     kernel: str = "general"
     terminal: bool = False
     stdin: bool = False
@@ -77,7 +77,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         SpecError: something is wrong with the request.
         NotFoundError: there is no such image or kernel.
     """
-    find_platform(wanted.platform)
+    platform = find_platform(wanted.platform or default_platform()).name
     image, rootfs = _root(wanted)
     args = wanted.args or (() if image is None or wanted.entrypoint else image.args)
     if wanted.entrypoint:
@@ -90,7 +90,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
     return ContainerSpec(
         id=container_id,
         name=name,
-        platform=wanted.platform,
+        platform=platform,
         kernel=str(find_kernel(wanted.kernel).linux),
         initramfs=str(find_initramfs()),
         memory_bytes=wanted.memory_bytes,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 from drupe.errors import SpecError
 from drupe.platform.base import Platform
 
-DEFAULT = "um"
 NAMES = ("um", "um-strict")
+VARIABLE = "DRUPE_PLATFORM"
+
+
+def default_platform() -> str:
+    """What runs a container's kernel where nobody says; the environment's choice, or ``um``."""
+    return os.environ.get(VARIABLE) or "um"
 
 
 def find_platform(name: str) -> Platform:
