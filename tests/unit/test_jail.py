@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drupe.jail import enter, plan
-from drupe.jail.bpf import assemble
+from drupe.jail.bpf import KILL_PROCESS, TRAP, assemble
 from drupe.jail.plan import JailPlan, Share, choose_ids
 from drupe.jail.policy import REFUSED, Rule, rules
 
 X86_64 = 0xC000_003E
 ALLOW = 0x7FFF_0000
-KILL = 0x8000_0000
 ENOSYS = 0x0005_0026
 MASK = 0xFFFF_FFFF
+X32_BIT = 0x4000_0000
 
 HEADER = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 
@@ -31,7 +31,8 @@ LISTS = {
     for directories in (False, True)
     for traced in (False, True)
 }
-PROGRAMS = {which: assemble(listed) for which, listed in LISTS.items()}
+OTHERWISE = {which: KILL_PROCESS if which[1] else TRAP for which in LISTS}
+PROGRAMS = {which: assemble(listed, otherwise=OTHERWISE[which]) for which, listed in LISTS.items()}
 BY_NUMBER = {which: {rule.number: rule for rule in listed} for which, listed in LISTS.items()}
 EVERY = tuple(dict.fromkeys(LISTS[True, True] + LISTS[True, False]))
 
@@ -61,17 +62,17 @@ def interpret(program: bytes, number: int, arch: int, arguments: list[int]) -> i
             raise AssertionError(f"operation {operation:#x}")
 
 
-def expected(rule: Rule | None, arguments: list[int]) -> int:
+def expected(rule: Rule | None, arguments: list[int], otherwise: int) -> int:
     """The verdict that the list promises."""
     if rule is None:
-        return KILL
+        return otherwise
     if rule.name in REFUSED:
         return ENOSYS
     fits = any(
         all(arguments[c.position] & c.mask == c.value for c in conditions)
         for conditions in rule.alternatives
     )
-    return ALLOW if fits or not rule.alternatives else KILL
+    return ALLOW if fits or not rule.alternatives else otherwise
 
 
 interesting = sorted({c.value for rule in EVERY for each in rule.alternatives for c in each})
@@ -93,7 +94,8 @@ def test_a_listed_call_passes_exactly_when_its_conditions_hold(
     which: tuple[bool, bool], rule: Rule, arguments: list[int]
 ) -> None:
     verdict = interpret(PROGRAMS[which], rule.number, X86_64, arguments)
-    assert verdict == expected(BY_NUMBER[which].get(rule.number), arguments)
+    wanted = expected(BY_NUMBER[which].get(rule.number), arguments, OTHERWISE[which])
+    assert verdict == wanted
 
 
 @pytest.mark.parametrize("which", LISTS)
@@ -110,23 +112,24 @@ def test_every_condition_lets_its_own_value_through(which: tuple[bool, bool]) ->
 @pytest.mark.parametrize("which", LISTS)
 @given(arguments=arguments_lists)
 @settings(max_examples=10)
-def test_all_other_numbers_are_killed(which: tuple[bool, bool], arguments: list[int]) -> None:
+def test_all_other_numbers_are_refused(which: tuple[bool, bool], arguments: list[int]) -> None:
     for number in range(601):
         if number not in BY_NUMBER[which]:
-            assert interpret(PROGRAMS[which], number, X86_64, arguments) == KILL
+            assert interpret(PROGRAMS[which], number, X86_64, arguments) == OTHERWISE[which]
 
 
 @given(either, st.integers(0, MASK))
 def test_no_other_number_either(which: tuple[bool, bool], number: int) -> None:
     if number not in BY_NUMBER[which]:
-        assert interpret(PROGRAMS[which], number, X86_64, [0] * 6) == KILL
+        wanted = KILL_PROCESS if number >= X32_BIT else OTHERWISE[which]
+        assert interpret(PROGRAMS[which], number, X86_64, [0] * 6) == wanted
 
 
 @given(either, st.sampled_from(EVERY), arguments_lists)
 def test_x32_numbers_are_killed(which: tuple[bool, bool], rule: Rule, arguments: list[int]) -> None:
-    number = rule.number | 0x4000_0000
-    assert interpret(PROGRAMS[which], number, X86_64, arguments) == KILL
-    assert interpret(PROGRAMS[which], MASK, X86_64, arguments) == KILL
+    number = rule.number | X32_BIT
+    assert interpret(PROGRAMS[which], number, X86_64, arguments) == KILL_PROCESS
+    assert interpret(PROGRAMS[which], MASK, X86_64, arguments) == KILL_PROCESS
 
 
 @given(
@@ -135,7 +138,7 @@ def test_x32_numbers_are_killed(which: tuple[bool, bool], rule: Rule, arguments:
     st.integers(0, MASK).filter(lambda arch: arch != X86_64) | st.just(0x4000_0003),
 )
 def test_other_architectures_are_killed(which: tuple[bool, bool], rule: Rule, arch: int) -> None:
-    assert interpret(PROGRAMS[which], rule.number, arch, [0] * 6) == KILL
+    assert interpret(PROGRAMS[which], rule.number, arch, [0] * 6) == KILL_PROCESS
 
 
 def test_clone3_is_answered_as_if_unknown() -> None:
@@ -218,8 +221,8 @@ NEVER = {
 @pytest.mark.parametrize("name", NEVER)
 def test_it_is_never_allowed(name: str) -> None:
     assert name not in {rule.name for rule in EVERY}
-    for program in PROGRAMS.values():
-        assert interpret(program, NEVER[name], X86_64, [0] * 6) == KILL
+    for which, program in PROGRAMS.items():
+        assert interpret(program, NEVER[name], X86_64, [0] * 6) == OTHERWISE[which]
 
 
 @pytest.mark.parametrize("which", LISTS)
@@ -253,7 +256,8 @@ def test_these_arguments_are_never_allowed(
         for rest in (0, MASK):
             arguments = [rest] * 6
             arguments[index] = value
-            assert interpret(PROGRAMS[which], number, X86_64, arguments) == KILL, hex(value)
+            verdict = interpret(PROGRAMS[which], number, X86_64, arguments)
+            assert verdict == OTHERWISE[which], hex(value)
 
 
 # The plan

@@ -12,7 +12,7 @@ from drupe.cli.environment import add_environment, environment
 from drupe.cli.output import open_store
 from drupe.cli.stream import DETACH_KEYS, attach, detach_bytes
 from drupe.container import lifecycle
-from drupe.container.record import Record
+from drupe.container.record import KILLED_STATUS, Record
 from drupe.container.request import RunRequest, resolve
 from drupe.container.spec import (
     MEMORY_DEFAULT_BYTES,
@@ -167,7 +167,8 @@ def _attend(record: Record, session: Session, args: argparse.Namespace) -> int |
             print(f"drupe: container '{record.spec.name}' ended: {error}", file=sys.stderr)
             for line in record.console_tail().splitlines()[-5:]:
                 print(f"  {line}", file=sys.stderr)
-            return condition.status
+            # Nothing is told of one that somebody has removed.
+            return KILLED_STATUS if condition.status is None else condition.status
         raise
 
 

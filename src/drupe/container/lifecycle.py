@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from drupe.container.machine import Step, await_boot, boot_error, start_machine
 from drupe.container.record import Condition, Record, State
@@ -53,7 +53,8 @@ def launched(
     Raises:
         SpecError, HostError, BootError, GuestError: see the steps.
     """
-    with store.creating(name, make) as record:
+    with ExitStack() as held, store.creating(name, make) as record:
+        held.enter_context(record.attended())
         spec = record.spec
         flags = StartFlag.MAIN
         flags |= StartFlag.DETACHED * detached | StartFlag.LOG * spec.log
@@ -67,10 +68,12 @@ def launched(
         except BaseException:
             session.close()
             raise
-    try:
-        yield record, session
-    finally:
-        session.close()
+        attended = held.pop_all()
+    with attended:
+        try:
+            yield record, session
+        finally:
+            session.close()
 
 
 def _started(record: Record, session: Session) -> None:

@@ -13,8 +13,11 @@ The directory is the whole truth; nothing is remembered elsewhere:
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -88,6 +91,27 @@ class Record:
     def control(self) -> Path:
         """The control socket."""
         return self.directory / "control"
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Keeps its files for the block, though it may end: ``Store.sweep`` leaves it alone."""
+        directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(directory)
+
+    def is_attended(self) -> bool:
+        """Whether anybody is in ``attended()``."""
+        directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(directory)
+        return False
 
     def write_spec(self, spec: ContainerSpec) -> None:
         """Writes the specification, once."""

@@ -187,7 +187,7 @@ class Store:
         return True
 
     def _is_over(self, record: Record) -> bool:
-        return record.condition().pid is None and record.spec.remove
+        return record.condition().pid is None and record.spec.remove and not record.is_attended()
 
     def _records(self) -> Sequence[Record]:
         try:

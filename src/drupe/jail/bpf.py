@@ -14,7 +14,10 @@ _AND = 0x54  # BPF_ALU | BPF_AND | BPF_K
 _RET = 0x06  # BPF_RET | BPF_K
 
 _ALLOW = 0x7FFF_0000
-_KILL_PROCESS = 0x8000_0000
+KILL_PROCESS = 0x8000_0000
+"""SECCOMP_RET_KILL_PROCESS: the process ends."""
+TRAP = 0x0003_0000
+"""SECCOMP_RET_TRAP: the call is not carried out; SIGSYS tells the program which one it was."""
 _ERRNO_ENOSYS = 0x0005_0000 | 38
 
 _AUDIT_ARCH_X86_64 = 0xC000_003E
@@ -27,23 +30,28 @@ Instruction = tuple[int, int, int, int]
 """(code, jump if true, jump if false, constant)."""
 
 
-def assemble(rules: Iterable[Rule]) -> bytes:
-    """The filter for a list of rules: anything else, and any other ABI, kills the process."""
+def assemble(rules: Iterable[Rule], *, otherwise: int = KILL_PROCESS) -> bytes:
+    """The filter for a list of rules; any other ABI kills the process.
+
+    Args:
+        rules: what is let through.
+        otherwise: what happens to calls that are not: ``KILL_PROCESS`` or ``TRAP``.
+    """
     program: list[Instruction] = [
         (_LD_ABS, 0, 0, _OFFSET_ARCH),
         (_JEQ, 1, 0, _AUDIT_ARCH_X86_64),
-        (_RET, 0, 0, _KILL_PROCESS),
+        (_RET, 0, 0, KILL_PROCESS),
         (_LD_ABS, 0, 0, _OFFSET_NUMBER),
         (_JGE, 0, 1, _X32_BIT),
-        (_RET, 0, 0, _KILL_PROCESS),
+        (_RET, 0, 0, KILL_PROCESS),
     ]
     for rule in rules:
-        program += _rule(rule)
-    program.append((_RET, 0, 0, _KILL_PROCESS))
+        program += _rule(rule, otherwise)
+    program.append((_RET, 0, 0, otherwise))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def _rule(rule: Rule) -> list[Instruction]:
+def _rule(rule: Rule, otherwise: int) -> list[Instruction]:
     """Falls through to the next rule where the number differs."""
     if rule.name in REFUSED:
         body: list[Instruction] = [(_RET, 0, 0, _ERRNO_ENOSYS)]
@@ -53,7 +61,7 @@ def _rule(rule: Rule) -> list[Instruction]:
         body = []
         for conditions in rule.alternatives:
             body += _alternative(conditions)
-        body.append((_RET, 0, 0, _KILL_PROCESS))
+        body.append((_RET, 0, 0, otherwise))
     return [(_JEQ, 0, len(body), rule.number), *body]
 
 

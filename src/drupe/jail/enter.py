@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drupe._linux import files, mounts, namespaces, privileges, seccomp
-from drupe.jail.bpf import assemble
+from drupe.jail.bpf import KILL_PROCESS, TRAP, assemble
 from drupe.jail.mountinfo import kernel_mounts
 from drupe.jail.plan import JailPlan, Share
-from drupe.jail.policy import rules
+from drupe.jail.policy import NARROWED, rules
 
 NAMESPACES = {
     "user": namespaces.CLONE_NEWUSER,
@@ -167,8 +167,12 @@ def take_descriptors(descriptors: Sequence[int], *private: int) -> list[int]:
 
 
 def load_filter(plan: JailPlan) -> None:
-    """Step 7: from here on only the list."""
-    seccomp.load_filter(assemble(rules(directories=bool(plan.shares), traced=plan.traced)))
+    """Step 7: from here on only the list.
+
+    A container kernel that handles its guest's signals itself tells which call was refused.
+    """
+    listed = rules(directories=bool(plan.shares), traced=plan.traced)
+    seccomp.load_filter(assemble(listed, otherwise=KILL_PROCESS if plan.traced else TRAP))
 
 
 def describe(plan: JailPlan) -> Mapping[str, object]:
@@ -187,7 +191,8 @@ def describe(plan: JailPlan) -> Mapping[str, object]:
             {"source": str(share.source), "readonly": share.readonly} for share in plan.shares
         ],
         "seccomp": {
-            "default": "kill",
+            "default": "kill" if plan.traced else "trap",
             "allowed": {rule.name: rule.reason for rule in listed},
+            "narrowed": [] if plan.traced else list(NARROWED),
         },
     }

@@ -10,6 +10,7 @@ struct hostchan_event {
 	unsigned int events;
 };
 
+int hostchan_accept4(int fd);
 int hostchan_epoll_create(void);
 int hostchan_epoll_add(int epoll_fd, int fd, void *channel);
 void hostchan_epoll_del(int epoll_fd, int fd);

@@ -71,6 +71,7 @@ static int hostchan_count;
 module_param_array_named(fds, hostchan_fds, int, &hostchan_count, 0400);
 MODULE_PARM_DESC(fds, "host file descriptors that the guest may open");
 
+static bool hostchan_regular[HOSTCHAN_MAX_FDS];
 static int hostchan_epoll_fd = -1;
 /* Channels that an event may name; the lock keeps them alive for the handler. */
 static LIST_HEAD(hostchan_watched);
@@ -287,17 +288,13 @@ static int hostchan_watch(struct hostchan *channel)
 	return 0;
 }
 
-static int hostchan_new(int fd, bool owned, u32 flags)
+static int hostchan_new(int fd, bool regular, bool owned, u32 flags)
 {
 	struct hostchan *channel;
-	struct uml_stat stat;
 	int err;
 
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK))
 		return -EINVAL;
-	err = os_stat_fd(fd, &stat);
-	if (err)
-		return err;
 
 	channel = kzalloc_obj(*channel);
 	if (!channel)
@@ -308,7 +305,7 @@ static int hostchan_new(int fd, bool owned, u32 flags)
 	mutex_init(&channel->out_lock);
 	channel->ready = BIT(HOSTCHAN_IN) | BIT(HOSTCHAN_OUT);
 
-	err = S_ISREG(stat.ust_mode) ? 0 : hostchan_watch(channel);
+	err = regular ? 0 : hostchan_watch(channel);
 	if (err)
 		goto free;
 
@@ -335,7 +332,7 @@ static long hostchan_accept(struct hostchan *listener, u32 flags, bool nonblock)
 
 	for (;;) {
 		clear_bit(HOSTCHAN_IN, &listener->ready);
-		fd = os_accept_connection(listener->fd);
+		fd = hostchan_accept4(listener->fd);
 		if (fd == -EINTR || fd == -ECONNABORTED)
 			continue;
 		if (fd != -EAGAIN)
@@ -348,9 +345,7 @@ static long hostchan_accept(struct hostchan *listener, u32 flags, bool nonblock)
 	if (fd < 0)
 		return fd;
 
-	err = os_set_exec_close(fd);
-	if (!err)
-		err = hostchan_new(fd, true, flags);
+	err = hostchan_new(fd, false, true, flags);
 	if (err < 0)
 		os_close_file(fd);
 	return err;
@@ -367,7 +362,8 @@ static long hostchan_device_ioctl(struct file *file, unsigned int command,
 		return -EFAULT;
 	if (request.index >= hostchan_count)
 		return -ENOENT;
-	return hostchan_new(hostchan_fds[request.index], false, request.flags);
+	return hostchan_new(hostchan_fds[request.index], hostchan_regular[request.index], false,
+			    request.flags);
 }
 
 static const struct file_operations hostchan_device_fops = {
@@ -384,10 +380,18 @@ static struct miscdevice hostchan_device = {
 
 static int __init hostchan_init(void)
 {
-	int err;
+	struct uml_stat stat;
+	int err, i;
 
 	if (!hostchan_count)
 		return 0;
+
+	for (i = 0; i < hostchan_count; i++) {
+		err = os_stat_fd(hostchan_fds[i], &stat);
+		if (err)
+			return err;
+		hostchan_regular[i] = S_ISREG(stat.ust_mode);
+	}
 
 	hostchan_epoll_fd = hostchan_epoll_create();
 	if (hostchan_epoll_fd < 0)

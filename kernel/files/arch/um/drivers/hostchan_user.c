@@ -4,9 +4,11 @@
  * channels, so that they share one interrupt however many they are.
  */
 
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include "hostchan.h"
 
 #define BATCH 16
@@ -26,6 +28,13 @@ int hostchan_epoll_add(int epoll_fd, int fd, void *channel)
 	};
 
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int hostchan_accept4(int fd)
+{
+	int new = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	return new < 0 ? -errno : new;
 }
 
 void hostchan_epoll_del(int epoll_fd, int fd)

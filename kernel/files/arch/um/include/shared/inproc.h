@@ -76,10 +76,10 @@ struct uml_pt_regs;
  * @ready: futex: 1 when it can be handed the processor
  * @altstack: where its signal handlers run; this structure's address is
  *	stored at its lowest end
- * @next: in the pool
+ * @next: in the pool, or in another list of those that have no address space
+ * @older: in the list of all
  * @vm_generation: of the kernel's virtual mappings that it has
  * @armed: when its timer will fire, in ns of the host's monotonic clock; or 0
- * @timer: the host's id of that timer
  * @stale: its mappings are those of an address space that has ended
  * @gs: its GS base
  * @vmas: upper bound of the number of guest mappings that it has
@@ -90,9 +90,9 @@ struct inproc_host {
 	int ready;
 	void *altstack;
 	struct inproc_host *next;
+	struct inproc_host *older;
 	unsigned long vm_generation;
 	long long armed;
-	int timer;
 	int stale;
 	unsigned long gs;
 	unsigned int vmas;
@@ -116,6 +116,7 @@ struct inproc_host {
  * @signo: the signal of the last INPROC_SIGNAL
  * @fp_live: the vector registers are those of the current task
  * @idle: sleeps until an interrupt
+ * @progress: counts entries to user mode and changes of the task
  * @deadline: of the clock event device, ns of the host's monotonic clock; or 0
  * @info: siginfo of the last INPROC_SIGNAL
  */
@@ -134,6 +135,7 @@ struct inproc_vcpu {
 	int signo;
 	int fp_live;
 	int idle;
+	unsigned long progress;
 	long long deadline;
 	unsigned long info[16];
 };
@@ -190,6 +192,7 @@ void inproc_host_put(struct inproc_host *host);
 void inproc_switch(struct inproc_host *to);
 void inproc_switch_first(void);
 int inproc_first_pid(void);
+int inproc_is_first(const struct inproc_host *host);
 void inproc_host_main(struct inproc_host *host);
 int inproc_hosts_trim(int keep);
 void inproc_reap(void);
@@ -201,9 +204,14 @@ void inproc_share(unsigned long start, unsigned long end, int fd);
 
 /* arch/um/os-Linux/inproc/jail.c */
 void inproc_jail(int memory_fd);
+void inproc_jail_broker(void);
 void inproc_thread_starts(void);
 void inproc_thread_runs(void);
 extern int inproc_memory_fd;
+
+/* arch/um/os-Linux/inproc/files.c, broker.c: hostfs */
+int inproc_file_call(int nr, const long *args, long *result);
+void inproc_start_broker(int memory_fd, unsigned long kernel_memory);
 
 /* arch/um/os-Linux/inproc/memory.c */
 int inproc_map(unsigned long virt, unsigned long len, int prot, int fd,
@@ -225,10 +233,10 @@ void inproc_set_handler(int sig);
 void inproc_user_irq(int sig, struct uml_pt_regs *regs);
 
 /* arch/um/os-Linux/inproc/time.c */
-void inproc_timer_create(struct inproc_host *host);
 void inproc_timer_program(long long deadline);
 void inproc_timer_arm(void);
 void inproc_idle(void);
+void inproc_watch(void);
 
 /* arch/um/os-Linux/inproc/clock.c */
 void *inproc_find_gettime(void);

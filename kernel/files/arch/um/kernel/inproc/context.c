@@ -14,7 +14,7 @@
 #include <kern_util.h>
 #include <inproc.h>
 
-/* Host processes that wait without being needed go, a while after the last one was. */
+/* Host processes that wait for so long without being needed go */
 #define TRIM_DELAY	(5 * HZ)
 #define TRIM_KEEP	4
 
@@ -26,7 +26,8 @@ static DECLARE_DELAYED_WORK(trim_work, trim);
 
 static void trim(struct work_struct *work)
 {
-	inproc_hosts_trim(TRIM_KEEP);
+	if (inproc_hosts_trim(TRIM_KEEP) > 0)
+		queue_delayed_work(system_dfl_wq, &trim_work, TRIM_DELAY);
 }
 
 int inproc_init_context(struct mm_struct *mm)
@@ -42,7 +43,7 @@ void inproc_destroy_context(struct mm_struct *mm)
 		return;
 	inproc_host_put(mm->context.host);
 	mm->context.host = NULL;
-	mod_delayed_work(system_dfl_wq, &trim_work, TRIM_DELAY);
+	queue_delayed_work(system_dfl_wq, &trim_work, TRIM_DELAY);
 }
 
 /**
@@ -55,6 +56,7 @@ void __init inproc_share_data(unsigned long brk_end)
 	unsigned long long offset;
 	int fd = phys_mapping(__pa(uml_physmem), &offset);
 
+	inproc_start_broker(fd, brk_end);
 	inproc_share_image(fd);
 	if (PAGE_ALIGN((unsigned long)_end) < brk_end)
 		inproc_share(PAGE_ALIGN((unsigned long)_end), brk_end, fd);

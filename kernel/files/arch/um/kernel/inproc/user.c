@@ -80,6 +80,7 @@ void inproc_read_gs(struct uml_pt_regs *regs)
  */
 void inproc_leave(struct uml_pt_regs *regs)
 {
+	inproc_vcpu.progress++;
 	inproc_read_gs(regs);
 	inproc_fp_save(regs->fp);
 }
@@ -142,6 +143,7 @@ static int enter(struct uml_pt_regs *regs, int full)
 			load_iret(regs, target);
 		}
 
+		inproc_vcpu.progress++;
 		event = inproc_enter(regs->gp, target, full);
 		if (event != INPROC_ABORT)
 			return event;

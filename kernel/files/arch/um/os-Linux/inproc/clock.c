@@ -7,7 +7,9 @@
 #include <elf.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <time.h>
+#include <asm/unistd.h>
 #include <init.h>
 #include <inproc.h>
 #include "raw.h"
@@ -69,16 +71,25 @@ void *inproc_find_gettime(void)
 	return NULL;
 }
 
+static void trap_calls(int mode, unsigned long start, unsigned long len)
+{
+	if (raw_syscall6(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, mode, start, len, 0, 0))
+		inproc_end("failed to turn on syscall user dispatch");
+}
+
 /**
  * inproc_try_clock() - reads the clock, to learn whether that is a system call
  *
- * For host processes whose system calls outside of the kernel trap: the
- * handler notes it.
+ * Such a call comes from outside of the kernel, so it traps; the handler notes
+ * it.
  */
 void inproc_try_clock(void)
 {
 	struct timespec ts;
 
-	if (gettime)
-		gettime(CLOCK_MONOTONIC, &ts);
+	if (!gettime)
+		return;
+	trap_calls(PR_SYS_DISPATCH_ON, (unsigned long)_text, _etext - _text);
+	gettime(CLOCK_MONOTONIC, &ts);
+	trap_calls(PR_SYS_DISPATCH_OFF, 0, 0);
 }

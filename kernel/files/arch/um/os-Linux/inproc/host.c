@@ -29,7 +29,10 @@
 static char first_stack[INPROC_ALTSTACK_SIZE] __attribute__((aligned(INPROC_ALTSTACK_SIZE)));
 static struct inproc_host first = { .altstack = first_stack, .ready = 1 };
 static struct inproc_host *pool;
-static struct inproc_host *leaving;
+static int waiting, waiting_least;	/* in the pool: now, and since the last trim */
+static struct inproc_host *leaving, *spare;
+/* Grows only: inproc_reap() reads it while another host process has the processor */
+static struct inproc_host *all;
 static int jailed;
 
 void inproc_end(const char *why)
@@ -63,13 +66,17 @@ void __init inproc_hosts_init(void)
 	use_altstack(&first);
 	/* Sleeps and timers end when they should, not 50 us later. Inherited. */
 	raw_syscall3(__NR_prctl, PR_SET_TIMERSLACK, 1, 0);
-	inproc_timer_create(&first);
 	inproc_set_handler(SIGSYS);
 }
 
 int inproc_first_pid(void)
 {
 	return first.pid;
+}
+
+int inproc_is_first(const struct inproc_host *host)
+{
+	return host == &first;
 }
 
 /**
@@ -81,11 +88,9 @@ void inproc_host_main(struct inproc_host *host)
 {
 	use_altstack(host);
 	raw_syscall3(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
-	inproc_timer_create(host);
 	if (raw_syscall6(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON,
 			 (long)_text, _etext - _text, 0, 0))
 		inproc_end("failed to turn on syscall user dispatch");
-	inproc_try_clock();
 	__atomic_store_n(&host->ready, 1, __ATOMIC_RELEASE);
 	raw_syscall3(__NR_futex, (long)&host->ready, FUTEX_WAKE, 1);
 }
@@ -139,6 +144,17 @@ void inproc_switch_first(void)
 	inproc_switch(&first);
 }
 
+static void put_spare(struct inproc_host *host)
+{
+	int enabled = um_get_signals();
+
+	free_stack((unsigned long)host->altstack, ALTSTACK_ORDER);
+	block_signals();
+	host->next = spare;
+	spare = host;
+	um_set_signals(enabled);
+}
+
 static void free_reaped(void)
 {
 	struct inproc_host **last = &leaving, *host;
@@ -149,8 +165,7 @@ static void free_reaped(void)
 			continue;
 		}
 		*last = host->next;
-		free_stack((unsigned long)host->altstack, ALTSTACK_ORDER);
-		kfree(host);
+		put_spare(host);
 	}
 }
 
@@ -164,35 +179,54 @@ void inproc_exit(int status)
 		raw_syscall3(__NR_exit_group, status, 0, 0);
 }
 
+/* Returns a structure for a new host process, with a signal stack; or NULL */
+static struct inproc_host *get_spare(void)
+{
+	unsigned long stack = alloc_stack(ALTSTACK_ORDER, 0);
+	int enabled = um_get_signals();
+	struct inproc_host *host;
+
+	if (!stack)
+		return NULL;
+	block_signals();
+	host = spare;
+	if (host)
+		spare = host->next;
+	um_set_signals(enabled);
+	if (!host) {
+		host = uml_kmalloc(sizeof(*host), UM_GFP_KERNEL);
+		if (!host) {
+			free_stack(stack, ALTSTACK_ORDER);
+			return NULL;
+		}
+		memset(host, 0, sizeof(*host));
+		block_signals();
+		host->older = all;
+		__atomic_store_n(&all, host, __ATOMIC_RELEASE);
+		um_set_signals(enabled);
+	}
+	*host = (struct inproc_host){ .altstack = (void *)stack, .older = host->older };
+	return host;
+}
+
 static struct inproc_host *new_host(void)
 {
-	struct inproc_host *host;
-	unsigned long stack;
+	struct inproc_host *host = get_spare();
 	int pid;
 
-	host = uml_kmalloc(sizeof(*host), UM_GFP_KERNEL);
 	if (!host)
 		return NULL;
-	stack = alloc_stack(ALTSTACK_ORDER, 0);
-	if (!stack) {
-		kfree(host);
-		return NULL;
-	}
-	memset(host, 0, sizeof(*host));
-	host->altstack = (void *)stack;
-	host->vm_generation = inproc_vm_generation;
-
 	inproc_switch(&first);
 	if (!jailed) {
+		inproc_try_clock();
 		inproc_jail(inproc_memory_fd);
 		jailed = 1;
 	}
 	host->vm_generation = first.vm_generation;
-	pid = inproc_clone((void *)(stack + INPROC_ALTSTACK_SIZE), host, &host->pid);
+	pid = inproc_clone(host->altstack + INPROC_ALTSTACK_SIZE, host, &host->pid);
 	if (pid < 0) {
 		os_warn("in-process mode: failed to clone a host process: %d\n", pid);
-		free_stack(stack, ALTSTACK_ORDER);
-		kfree(host);
+		put_spare(host);
 		return NULL;
 	}
 	return host;
@@ -210,8 +244,11 @@ struct inproc_host *inproc_host_get(void)
 
 	block_signals();
 	host = pool;
-	if (host)
+	if (host) {
 		pool = host->next;
+		if (--waiting < waiting_least)
+			waiting_least = waiting;
+	}
 	um_set_signals(enabled);
 	return host ? host : new_host();
 }
@@ -229,37 +266,44 @@ void inproc_host_put(struct inproc_host *host)
 	host->stale = 1;
 	host->next = pool;
 	pool = host;
+	waiting++;
 	um_set_signals(enabled);
 }
 
 /**
- * inproc_hosts_trim() - ends host processes that nobody needs
- * @keep:	how many may wait
+ * inproc_hosts_trim() - ends host processes that nobody has needed since the
+ *	last time
+ * @keep:	how many may wait in any case
  *
- * Returns: how many wait.
+ * Returns: how many wait that are more.
  */
 int inproc_hosts_trim(int keep)
 {
 	int enabled = um_get_signals();
 	struct inproc_host **last, *host;
-	int count = 0;
+	int needed, more;
 
 	block_signals();
 	free_reaped();
+	needed = waiting - waiting_least;
+	if (needed < keep)
+		needed = keep;
 	for (last = &pool; (host = *last);) {
-		if (count < keep || host == inproc_vcpu.running) {
-			count++;
+		if (needed-- > 0 || host == inproc_vcpu.running) {
 			last = &host->next;
 			continue;
 		}
+		waiting--;
 		*last = host->next;
 		host->next = leaving;
 		leaving = host;
 		host->turn = INPROC_TURN_EXIT;
 		raw_syscall3(__NR_futex, (long)&host->turn, FUTEX_WAKE, 1);
 	}
+	waiting_least = waiting;
+	more = waiting - keep;
 	um_set_signals(enabled);
-	return count;
+	return more;
 }
 
 static void number(char *end, unsigned int value)
@@ -289,7 +333,8 @@ void inproc_reap(void)
 		}
 		if (status)	/* it has said why */
 			raw_syscall3(__NR_exit_group, 1, 0, 0);
-		for (host = leaving; host; host = host->next)
+		host = __atomic_load_n(&all, __ATOMIC_ACQUIRE);
+		for (; host; host = host->older)
 			if (host->pid == pid)
 				host->pid = 0;
 	}

@@ -12,7 +12,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -24,9 +23,13 @@
 #include <init.h>
 #include <os.h>
 #include <inproc.h>
+#include "files.h"
 #include "raw.h"
 
 #define MAX_CODE 512
+
+/* What F_GETFL shows of files that are opened with O_LARGEFILE, as all are */
+#define O_LARGEFILE_BIT 0100000
 
 /* A condition: (argument & mask) == value */
 struct condition {
@@ -40,20 +43,7 @@ struct condition {
 
 static struct sock_filter code[MAX_CODE];
 static int length;
-static int has_files;
 static int starting;
-
-static int __init files_setup(char *line, int *add)
-{
-	*add = 0;
-	has_files = atoi(line);
-	return 0;
-}
-__uml_setup("inproc_files=", files_setup,
-"inproc_files=<0 or 1>\n"
-"    1: the guest may use files of the host (hostfs), so the calls for that\n"
-"    are left to it.\n\n"
-);
 
 static void emit(unsigned short op, unsigned char jt, unsigned char jf, unsigned int k)
 {
@@ -97,6 +87,14 @@ static void allow_any(const int *calls, int count)
 		allow(calls[i], NULL, 0);
 }
 
+/* A call that is not carried out, and fails like that: the kernel can do without */
+static void answer(int nr, int error)
+{
+	emit(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
+	emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, nr);
+	emit(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | error);
+}
+
 /* Beside these, those with conditions in allow_some() */
 static const int always[] = {
 	__NR_futex,		/* hands the processor over */
@@ -104,41 +102,23 @@ static const int always[] = {
 	__NR_mprotect,		/* the guest's memory */
 	__NR_rt_sigreturn,	/* the end of an interrupt */
 	__NR_sigaltstack,	/* a new host process: where its signals are handled */
-	__NR_timer_settime,	/* the clock event device */
-	__NR_clock_gettime,	/* where the vDSO has no clock to read */
-	__NR_ppoll,		/* idle */
-	__NR_poll,		/* the block device's thread, the one that watches files */
+	__NR_setitimer,		/* the clock event device */
+	__NR_ppoll,		/* idle; the block device's thread */
 	__NR_tgkill,		/* passes interrupts on */
 	__NR_wait4,		/* host processes that have ended */
 	__NR_read,		/* sessions, console, helper threads */
 	__NR_write,		/* sessions, console, status, log, helper threads */
-	__NR_pread64,		/* the image, by the block device's thread */
 	__NR_epoll_wait,	/* which files are ready */
 	__NR_epoll_ctl,		/* a new session */
-	__NR_accept,		/* a new session */
-	__NR_close,		/* a session has ended */
-	__NR_getrandom,		/* seeds the guest's random numbers */
-	__NR_gettimeofday,	/* the host's vsyscall page, if a program uses it */
-	__NR_time,		/* the same */
-	__NR_getcpu,		/* the same */
+	__NR_accept4,		/* a new session */
 	__NR_exit_group,	/* the end */
-};
-
-/* Files of the host, for hostfs: until a process outside of the jail has them */
-static const int files[] = {
-	__NR_openat, __NR_statx, __NR_newfstatat, __NR_fstat, __NR_lstat, __NR_statfs,
-	__NR_access, __NR_readlink, __NR_readlinkat, __NR_getdents64, __NR_lseek,
-	__NR_pwrite64, __NR_fsync, __NR_fdatasync, __NR_ftruncate, __NR_truncate,
-	__NR_fallocate, __NR_mkdir, __NR_rmdir, __NR_unlink, __NR_link, __NR_symlink,
-	__NR_rename, __NR_renameat2, __NR_mknodat, __NR_chmod, __NR_fchmod, __NR_chown,
-	__NR_fchown, __NR_lchown, __NR_utimes, __NR_futimesat, __NR_utimensat,
 };
 
 static void allow_some(int memory_fd)
 {
 	const unsigned long text = (unsigned long)_text, text_len = _etext - _text;
 	const unsigned long prot = PROT_READ | PROT_WRITE | PROT_EXEC;
-	const int fcntls[] = { F_GETFL, F_SETFL, F_SETSIG, F_SETOWN, F_SETFD, F_GETFD };
+	const unsigned long modes = O_ACCMODE | O_APPEND | O_NONBLOCK | O_ASYNC | O_LARGEFILE_BIT;
 	const unsigned long maps[] = {
 		MAP_SHARED | MAP_FIXED | MAP_POPULATE, MAP_SHARED | MAP_FIXED,
 	};
@@ -158,16 +138,24 @@ static void allow_some(int memory_fd)
 	      2);
 	/* A new host process; what it does first */
 	allow(__NR_clone, (struct condition[]){ IS(0, INPROC_CLONE_FLAGS) }, 1);
-	allow(__NR_timer_create, (struct condition[]){ IS_INT(0, CLOCK_MONOTONIC) }, 1);
 	allow(__NR_prctl, (struct condition[]){ IS_INT(0, PR_SET_PDEATHSIG) }, 1);
 	allow(__NR_prctl, (struct condition[]){ IS_INT(0, PR_SET_SYSCALL_USER_DISPATCH),
 	      IS(1, PR_SYS_DISPATCH_ON), IS(2, text), IS(3, text_len) }, 4);
-	/* What an open file is */
-	allow(__NR_newfstatat, (struct condition[]){ IS_INT(3, AT_EMPTY_PATH) }, 1);
-	/* Sessions are watched; consoles are asked whether they are terminals */
-	for (i = 0; i < ARRAY_SIZE(fcntls); i++)
-		allow(__NR_fcntl, (struct condition[]){ IS_INT(1, fcntls[i]) }, 1);
-	allow(__NR_ioctl, (struct condition[]){ IS_INT(1, TCGETS) }, 1);
+	/* The image, by the block device's thread. A session has ended. Not the broker's files. */
+	allow(__NR_pread64, (struct condition[]){ { 0, FILES_FD, 0 } }, 1);
+	allow(__NR_close, (struct condition[]){ { 0, FILES_FD, 0 } }, 1);
+	/* A new session is watched by signals, which go to the first process */
+	allow(__NR_fcntl, (struct condition[]){ IS_INT(1, F_GETFL) }, 1);
+	allow(__NR_fcntl, (struct condition[]){ IS_INT(1, F_SETFL), { 2, ~modes, 0 } }, 2);
+	allow(__NR_fcntl, (struct condition[]){ IS_INT(1, F_SETSIG), IS_INT(2, SIGIO) }, 2);
+	allow(__NR_fcntl, (struct condition[]){ IS_INT(1, F_SETOWN),
+	      IS_INT(2, inproc_first_pid()) }, 2);
+	/* Only where the host's vDSO has no clock to read */
+	if (inproc_clock_calls)
+		allow(__NR_clock_gettime, NULL, 0);
+	/* No console is a terminal; random numbers were seeded at start */
+	answer(__NR_ioctl, ENOTTY);
+	answer(__NR_getrandom, EPERM);
 }
 
 /**
@@ -196,6 +184,25 @@ static void await_threads(void)
 		raw_syscall3(__NR_nanosleep, (long)&moment, 0, 0);
 }
 
+static void begin(void)
+{
+	length = 0;
+	emit(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
+	emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, AUDIT_ARCH_X86_64);
+	emit(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
+}
+
+/* What was not allowed so far comes back as a signal */
+static long install(int flags)
+{
+	struct sock_fprog program = { .filter = code };
+
+	emit(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRAP);
+	program.len = length;
+	raw_syscall6(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	return raw_syscall3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, (long)&program);
+}
+
 /**
  * inproc_jail() - from here on, only what is listed
  * @memory_fd:	the memory file
@@ -204,21 +211,28 @@ static void await_threads(void)
  */
 void inproc_jail(int memory_fd)
 {
-	struct sock_fprog program = { .filter = code };
-
-	emit(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
-	emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, AUDIT_ARCH_X86_64);
-	emit(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
+	begin();
 	allow_any(always, ARRAY_SIZE(always));
 	allow_some(memory_fd);
-	if (has_files)
-		allow_any(files, ARRAY_SIZE(files));
-	emit(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRAP);
-
 	await_threads();
-	program.len = length;
-	raw_syscall6(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
-	if (raw_syscall3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-			 (long)&program))
+	if (install(SECCOMP_FILTER_FLAG_TSYNC))
 		panic("in-process mode: failed to filter system calls\n");
+}
+
+/**
+ * inproc_jail_broker() - from here on, only calls on files
+ */
+void inproc_jail_broker(void)
+{
+	const struct files_call *calls;
+	int i, count;
+
+	begin();
+	allow(__NR_futex, NULL, 0);
+	allow(__NR_exit_group, NULL, 0);
+	calls = files_calls(&count);
+	for (i = 0; i < count; i++)
+		allow(calls[i].nr, NULL, 0);
+	if (install(0))
+		inproc_end("the broker of files has no filter");
 }

@@ -70,9 +70,11 @@ static void pass_on(int sig, struct inproc_host *me)
 {
 	int pid = inproc_vcpu.running->pid;
 
-	if (sig == SIGALRM)
+	if (sig == SIGALRM) {
 		me->armed = 0;
-	else if (!inproc_vcpu.idle)
+		if (inproc_is_first(me))
+			inproc_watch();
+	} else if (!inproc_vcpu.idle)
 		raw_syscall3(__NR_tgkill, pid, pid, sig);
 }
 
@@ -98,6 +100,17 @@ static void __attribute__((noreturn)) refused(int nr)
 	inproc_end(text);
 }
 
+/* The filter kept the kernel from a system call */
+static void host_call(int nr, greg_t *r)
+{
+	const long args[] = { r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9] };
+	long result;
+
+	if (!inproc_file_call(nr, args, &result))
+		refused(nr);
+	r[REG_RAX] = result;
+}
+
 static void interrupt_kernel(int sig, siginfo_t *si, mcontext_t *mc)
 {
 	int error;
@@ -111,8 +124,10 @@ static void interrupt_kernel(int sig, siginfo_t *si, mcontext_t *mc)
 		mc->gregs[REG_EFL] &= ~FLAGS_TF;
 		return;
 	}
-	if (sig == SIGSYS)
-		refused(si->si_syscall);
+	if (sig == SIGSYS) {
+		host_call(si->si_syscall, mc->gregs);
+		return;
+	}
 	error = errno;
 	um_signal(sig, (struct siginfo *)si, mc);
 	errno = error;

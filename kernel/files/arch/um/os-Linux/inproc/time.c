@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The clock event device. Timers of the host belong to one host process, so
- * each has one of its own; what counts is one deadline per virtual processor,
+ * The clock event device. Each host process has an interval timer of its own; what counts is one deadline per virtual processor,
  * for which the process that has it arms its timer. A processor that idles
  * needs no timer: it sleeps until the deadline.
  */
@@ -9,6 +8,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
+#include <sys/time.h>
 #include <as-layout.h>
 #include <kern_util.h>
 #include <os.h>
@@ -22,26 +22,14 @@
  */
 #define LONG_SLEEP_NS	10000000LL
 #define LATENESS	256
+#define NSEC_PER_USEC	1000
+#define USEC_PER_SEC	1000000
+
+/* The first host process looks after the others that often: see inproc_watch() */
+#define WATCH_S		10
+#define SILENT_TIMES	6
+
 #define FOREVER_NS	(3600LL * UM_NSEC_PER_SEC)
-
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
-
-/**
- * inproc_timer_create() - the timer of the host process that runs this
- */
-void inproc_timer_create(struct inproc_host *host)
-{
-	struct sigevent event = {
-		.sigev_notify = SIGEV_THREAD_ID,
-		.sigev_signo = SIGALRM,
-		.sigev_notify_thread_id = host->pid,
-	};
-
-	if (raw_syscall3(__NR_timer_create, CLOCK_MONOTONIC, (long)&event, (long)&host->timer))
-		inproc_end("failed to create a timer");
-}
 
 /**
  * inproc_timer_arm() - makes this host process' timer fire at the deadline
@@ -49,17 +37,21 @@ void inproc_timer_create(struct inproc_host *host)
 void inproc_timer_arm(void)
 {
 	struct inproc_host *host = inproc_vcpu.running;
-	long long deadline = inproc_vcpu.deadline;
-	struct itimerspec its = {
-		.it_value.tv_sec = deadline / UM_NSEC_PER_SEC,
-		.it_value.tv_nsec = deadline % UM_NSEC_PER_SEC,
-	};
+	long long deadline = inproc_vcpu.deadline, left;
+	struct itimerval timer = {};
 
 	/* A timer that fires early or for nothing does no harm. */
 	if (!deadline || host->armed == deadline)
 		return;
 	host->armed = deadline;
-	if (raw_syscall4(__NR_timer_settime, host->timer, TIMER_ABSTIME, (long)&its, 0))
+	left = (deadline - os_nsecs() + NSEC_PER_USEC - 1) / NSEC_PER_USEC;
+	if (left < 1)
+		left = 1;
+	if (inproc_is_first(host))
+		timer.it_interval.tv_sec = WATCH_S;
+	timer.it_value.tv_sec = left / USEC_PER_SEC;
+	timer.it_value.tv_usec = left % USEC_PER_SEC;
+	if (raw_syscall3(__NR_setitimer, ITIMER_REAL, (long)&timer, 0))
 		inproc_end("failed to set a timer");
 }
 
@@ -71,6 +63,26 @@ void inproc_timer_program(long long deadline)
 {
 	inproc_vcpu.deadline = deadline;
 	inproc_timer_arm();
+}
+
+/**
+ * inproc_watch() - ends a kernel that does not come back
+ *
+ * Called every now and then in the first host process while another one has
+ * the processor. Who has it neither idles, nor was in user mode, nor gave it to another
+ * task since the last time: that may be a long piece of work, but not for that many times.
+ */
+void inproc_watch(void)
+{
+	static unsigned long seen;
+	static int silent;
+
+	if (inproc_vcpu.idle || inproc_vcpu.progress != seen) {
+		seen = inproc_vcpu.progress;
+		silent = 0;
+	} else if (++silent >= SILENT_TIMES) {
+		inproc_end("the kernel has made no progress for a minute");
+	}
 }
 
 /**
