@@ -61,7 +61,19 @@
 
 	.text
 
-/* int inproc_enter(unsigned long *gp, unsigned long target, int full) */
+/* Returns from inproc_enter(), without a prediction of where to */
+.macro LEAVE
+	RESTORE_CALLEE
+	popq	%rcx
+	jmp	*%rcx
+.endm
+
+/*
+ * int inproc_enter(unsigned long *gp, unsigned long target, int full)
+ *
+ * Is jumped to, with the address to come back to on the stack, and comes back
+ * by a jump: see its wrapper in inproc.h.
+ */
 SYM_CODE_START(inproc_enter)
 	SAVE_CALLEE
 	movq	%rsp, inproc_vcpu + VCPU_STACK
@@ -130,8 +142,7 @@ SYM_CODE_START(inproc_entry_signal)
 	movq	inproc_vcpu + VCPU_STACK, %rsp
 	pushq	$FLAGS_KERNEL
 	popfq
-	RESTORE_CALLEE
-	RET
+	LEAVE
 SYM_CODE_END(inproc_entry_signal)
 
 /*
@@ -179,8 +190,7 @@ SYM_INNER_LABEL(inproc_entry_detour, SYM_L_GLOBAL)
 	testl	$FLAGS_BAD, %ebx
 	jnz	2f
 1:	xorl	%eax, %eax
-	RESTORE_CALLEE
-	RET
+	LEAVE
 2:	pushq	$FLAGS_KERNEL
 	popfq
 	jmp	1b

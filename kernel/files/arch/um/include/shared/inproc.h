@@ -174,7 +174,6 @@ extern struct inproc_vcpu inproc_vcpu;
 extern int inproc_mode;
 
 /* arch/x86/um/inproc_64.S */
-int inproc_enter(unsigned long *gp, unsigned long target, int full);
 void inproc_handover(struct inproc_host *from, struct inproc_host *to);
 int inproc_clone(void *stack, struct inproc_host *host, int *pid);
 void inproc_entry(void);
@@ -189,7 +188,7 @@ void inproc_exit(int status) __attribute__((noreturn));
 void inproc_hosts_init(void);
 struct inproc_host *inproc_host_get(void);
 void inproc_host_put(struct inproc_host *host);
-void inproc_switch(struct inproc_host *to);
+void inproc_switch_slowly(struct inproc_host *to);
 void inproc_switch_first(void);
 int inproc_first_pid(void);
 int inproc_is_first(const struct inproc_host *host);
@@ -287,6 +286,31 @@ static inline void inproc_fp_save(void *fp)
 static inline void inproc_fp_drop(void)
 {
 	inproc_vcpu.fp_live = 0;
+}
+
+/*
+ * Enters user mode; returns at the next event. No call and no return: the
+ * guest's own are in between, and the processor predicts where returns lead
+ * to by the calls that it has seen. An unpaired one would make each return of
+ * the guest, up its whole chain of calls, a wrong prediction.
+ */
+static inline int inproc_enter(unsigned long *gp, unsigned long target, int full)
+{
+	int event;
+
+	asm volatile("pushq $1f\n\t"
+		     "jmp inproc_enter\n"
+		     "1:"
+		     : "=a" (event), "+D" (gp), "+S" (target), "+d" (full)
+		     : : "rcx", "r8", "r9", "r10", "r11", "cc", "memory");
+	return event;
+}
+
+/* Goes on in another host process */
+static inline void inproc_switch(struct inproc_host *to)
+{
+	if (to != inproc_vcpu.running || to->stale)
+		inproc_switch_slowly(to);
 }
 
 void inproc_read_gs(struct uml_pt_regs *regs);

@@ -54,9 +54,12 @@ static unsigned long canonical(unsigned long address)
  */
 void inproc_write_gs(struct uml_pt_regs *regs)
 {
-	unsigned long gs = canonical(regs->gp[HOST_GS_BASE]);
+	unsigned long gs = regs->gp[HOST_GS_BASE];
 
-	if (inproc_mode && gs != inproc_vcpu.running->gs) {
+	if (!inproc_mode || gs == inproc_vcpu.running->gs)
+		return;
+	gs = canonical(gs);
+	if (gs != inproc_vcpu.running->gs) {
 		asm volatile("wrgsbase %0" : : "r" (gs) : "memory");
 		inproc_vcpu.running->gs = gs;
 	}

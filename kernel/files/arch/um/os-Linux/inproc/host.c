@@ -103,16 +103,14 @@ static void await_ready(struct inproc_host *host)
 }
 
 /**
- * inproc_switch() - goes on in another host process
+ * inproc_switch_slowly() - goes on in another host process, or in this one
+ *	without what it has mapped of another address space
  */
-void inproc_switch(struct inproc_host *to)
+void inproc_switch_slowly(struct inproc_host *to)
 {
 	struct inproc_host *from = inproc_vcpu.running;
-	int enabled;
+	int enabled = um_get_signals();
 
-	if (to == from && !to->stale)
-		return;
-	enabled = um_get_signals();
 	block_signals();
 	if (to != from) {
 		/* Vector registers and GS do not go along */
