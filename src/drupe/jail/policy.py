@@ -76,6 +76,8 @@ _IN_PROCESS = (
         _is(0, 1, 15, 29, 38, 59),
     ),
     Rule("setitimer", 38, "the timer interrupt"),
+    Rule("sched_getaffinity", 204, "which processors of the host there are"),
+    Rule("sched_setaffinity", 203, "keeps the processes that take turns on one of them"),
     Rule("seccomp", 317, "narrows this list before the first guest instruction", _is(0, 1)),
 )
 
@@ -199,8 +201,8 @@ _DIRECTORIES = (
 )
 
 NARROWED = (
-    "futex", "munmap", "mprotect", "rt_sigreturn", "sigaltstack", "setitimer", "ppoll", "tgkill",
-    "wait4", "read", "write", "epoll_wait", "epoll_ctl", "accept4", "exit_group",
+    "futex", "munmap", "mprotect", "rt_sigreturn", "setitimer", "ppoll",
+    "sched_setaffinity", "tgkill", "wait4", "read", "write", "epoll_wait", "epoll_ctl", "accept4", "exit_group",
     "mmap", "madvise", "clone", "prctl", "pread64", "close", "fcntl",
 )  # fmt: skip
 """What a container kernel on platform ``um`` leaves to itself before its guest runs.

@@ -61,7 +61,7 @@
 
 	.text
 
-/* Returns from inproc_enter(), without a prediction of where to */
+/* Returns from inproc_to_user(), without a prediction of where to */
 .macro LEAVE
 	RESTORE_CALLEE
 	popq	%rcx
@@ -69,12 +69,12 @@
 .endm
 
 /*
- * int inproc_enter(unsigned long *gp, unsigned long target, int full)
+ * int inproc_to_user(unsigned long *gp, unsigned long target, int full)
  *
  * Is jumped to, with the address to come back to on the stack, and comes back
  * by a jump: see its wrapper in inproc.h.
  */
-SYM_CODE_START(inproc_enter)
+SYM_CODE_START(inproc_to_user)
 	SAVE_CALLEE
 	movq	%rsp, inproc_vcpu + VCPU_STACK
 	movq	%rdi, inproc_vcpu + VCPU_REGS
@@ -124,7 +124,7 @@ SYM_INNER_LABEL(inproc_window_start, SYM_L_GLOBAL)
 	iretq
 SYM_INNER_LABEL(inproc_window_end, SYM_L_GLOBAL)
 	ud2
-SYM_CODE_END(inproc_enter)
+SYM_CODE_END(inproc_to_user)
 
 /* A signal came while entering; what the guest has is still in its gp[] */
 SYM_CODE_START(inproc_entry_abort)

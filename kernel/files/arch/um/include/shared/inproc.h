@@ -81,6 +81,7 @@ struct uml_pt_regs;
  * @vm_generation: of the kernel's virtual mappings that it has
  * @armed: when its timer will fire, in ns of the host's monotonic clock; or 0
  * @stale: its mappings are those of an address space that has ended
+ * @pinned: 1 + the processor of the host that it may run on; 0: on any
  * @gs: its GS base
  * @vmas: upper bound of the number of guest mappings that it has
  */
@@ -94,6 +95,7 @@ struct inproc_host {
 	unsigned long vm_generation;
 	long long armed;
 	int stale;
+	unsigned int pinned;
 	unsigned long gs;
 	unsigned int vmas;
 };
@@ -118,6 +120,7 @@ struct inproc_host {
  * @idle: sleeps until an interrupt
  * @progress: counts entries to user mode and changes of the task
  * @deadline: of the clock event device, ns of the host's monotonic clock; or 0
+ * @next_free: when the process that runs may be let go, ns: see place.c
  * @info: siginfo of the last INPROC_SIGNAL
  */
 struct inproc_vcpu {
@@ -137,6 +140,7 @@ struct inproc_vcpu {
 	int idle;
 	unsigned long progress;
 	long long deadline;
+	long long next_free;
 	unsigned long info[16];
 };
 
@@ -227,6 +231,11 @@ extern unsigned long inproc_vm_generation;
 extern unsigned long inproc_vma_limit;
 extern unsigned long inproc_wanted, inproc_wanted_end;
 
+/* arch/um/os-Linux/inproc/place.c */
+void inproc_place_init(void);
+void inproc_place(struct inproc_host *host);
+void inproc_place_freely(long long now);
+
 /* arch/um/os-Linux/inproc/signal.c */
 void inproc_set_handler(int sig);
 void inproc_user_irq(int sig, struct uml_pt_regs *regs);
@@ -299,7 +308,7 @@ static inline int inproc_enter(unsigned long *gp, unsigned long target, int full
 	int event;
 
 	asm volatile("pushq $1f\n\t"
-		     "jmp inproc_enter\n"
+		     "jmp inproc_to_user\n"
 		     "1:"
 		     : "=a" (event), "+D" (gp), "+S" (target), "+d" (full)
 		     : : "rcx", "r8", "r9", "r10", "r11", "cc", "memory");

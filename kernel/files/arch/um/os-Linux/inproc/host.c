@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/prctl.h>
+#include <sys/ucontext.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <linux/futex.h>
@@ -24,7 +25,9 @@
 #include "raw.h"
 #include "../internal.h"
 
-#define ALTSTACK_ORDER 3
+#define ALTSTACK_ORDER	3
+#define FLAGS_KERNEL	0x202
+#define SELECTORS	(0x33L | 0x2bL << 48)	/* CS and SS of 64 bit user mode */
 
 static char first_stack[INPROC_ALTSTACK_SIZE] __attribute__((aligned(INPROC_ALTSTACK_SIZE)));
 static struct inproc_host first = { .altstack = first_stack, .ready = 1 };
@@ -46,13 +49,34 @@ void inproc_end(const char *why)
 		raw_syscall3(__NR_exit_group, 1, 0, 0);
 }
 
+/*
+ * Sets the signal stack as the end of a signal handler does: one call less that
+ * the jail has to let through.
+ */
 static void use_altstack(struct inproc_host *host)
 {
-	stack_t stack = { .ss_sp = host->altstack, .ss_size = INPROC_ALTSTACK_SIZE };
+	ucontext_t state = {
+		.uc_stack = { .ss_sp = host->altstack, .ss_size = INPROC_ALTSTACK_SIZE },
+		.uc_mcontext.gregs[REG_EFL] = FLAGS_KERNEL,
+		.uc_mcontext.gregs[REG_CSGSFS] = SELECTORS,
+	};
+	greg_t *registers = state.uc_mcontext.gregs;
+	ucontext_t *frame = &state;
+	long nr = __NR_rt_sigreturn;
 
 	*(struct inproc_host **)host->altstack = host;
-	if (raw_syscall3(__NR_sigaltstack, (long)&stack, 0, 0))
-		inproc_end("failed to set the signal stack");
+	sigaddset(&state.uc_sigmask, SIGPIPE);	/* writing tells by an error */
+	asm volatile("movq %%rsp, %c[rsp](%%rdi)\n\t"
+		     "movq %%rbp, %c[rbp](%%rdi)\n\t"
+		     "movq $1f, %c[rip](%%rdi)\n\t"
+		     "movq %%rsi, %%rsp\n\t"
+		     "syscall\n"
+		     "1:"
+		     : "+D" (registers), "+S" (frame), "+a" (nr)
+		     : [rsp] "i" (8 * REG_RSP),
+		       [rbp] "i" (8 * REG_RBP), [rip] "i" (8 * REG_RIP)
+		     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+		       "cc", "memory");
 }
 
 /**
@@ -66,6 +90,7 @@ void __init inproc_hosts_init(void)
 	use_altstack(&first);
 	/* Sleeps and timers end when they should, not 50 us later. Inherited. */
 	raw_syscall3(__NR_prctl, PR_SET_TIMERSLACK, 1, 0);
+	inproc_place_init();
 	inproc_set_handler(SIGSYS);
 }
 
@@ -117,6 +142,7 @@ void inproc_switch_slowly(struct inproc_host *to)
 		if (inproc_vcpu.fp_live)
 			inproc_leave((struct uml_pt_regs *)inproc_vcpu.regs);
 		await_ready(to);
+		inproc_place(to);
 		inproc_handover(from, to);
 	}
 
@@ -221,6 +247,7 @@ static struct inproc_host *new_host(void)
 		jailed = 1;
 	}
 	host->vm_generation = first.vm_generation;
+	host->pinned = first.pinned;
 	pid = inproc_clone(host->altstack + INPROC_ALTSTACK_SIZE, host, &host->pid);
 	if (pid < 0) {
 		os_warn("in-process mode: failed to clone a host process: %d\n", pid);

@@ -100,10 +100,10 @@ static const int always[] = {
 	__NR_futex,		/* hands the processor over */
 	__NR_munmap,		/* the guest's memory */
 	__NR_mprotect,		/* the guest's memory */
-	__NR_rt_sigreturn,	/* the end of an interrupt */
-	__NR_sigaltstack,	/* a new host process: where its signals are handled */
+	__NR_rt_sigreturn,	/* the end of an interrupt; a host process' signal stack */
 	__NR_setitimer,		/* the clock event device */
 	__NR_ppoll,		/* idle; the block device's thread */
+	__NR_sched_setaffinity,	/* all on one processor of the host */
 	__NR_tgkill,		/* passes interrupts on */
 	__NR_wait4,		/* host processes that have ended */
 	__NR_read,		/* sessions, console, helper threads */

@@ -37,14 +37,16 @@
 void inproc_timer_arm(void)
 {
 	struct inproc_host *host = inproc_vcpu.running;
-	long long deadline = inproc_vcpu.deadline, left;
+	long long deadline = inproc_vcpu.deadline, left, now;
 	struct itimerval timer = {};
 
 	/* A timer that fires early or for nothing does no harm. */
 	if (!deadline || host->armed == deadline)
 		return;
 	host->armed = deadline;
-	left = (deadline - os_nsecs() + NSEC_PER_USEC - 1) / NSEC_PER_USEC;
+	now = os_nsecs();
+	inproc_place_freely(now);
+	left = (deadline - now + NSEC_PER_USEC - 1) / NSEC_PER_USEC;
 	if (left < 1)
 		left = 1;
 	if (inproc_is_first(host))
@@ -99,6 +101,7 @@ void inproc_idle(void)
 	struct timespec ts;
 	long long left;
 
+	inproc_place_freely(os_nsecs());
 	inproc_vcpu.idle = 1;
 	barrier();
 	while (!inproc_vcpu.pending) {
