@@ -61,11 +61,28 @@
 /* Values of inproc_host.turn beside 0 and 1 */
 #define INPROC_TURN_EXIT	2
 
+/* How many pages are remembered of what a host process has mapped */
+#define INPROC_KEPT		160
+#define INPROC_KEPT_UNKNOWN	-1
+
 #if !defined(__ASSEMBLER__) && defined(CONFIG_UML_INPROC)
 
 struct mm_struct;
 struct siginfo;
 struct uml_pt_regs;
+
+/*
+ * A page that a host process has mapped for the guest.
+ *
+ * @virt: where
+ * @offset: of the page in the memory file
+ * @prot: PROT_READ, PROT_WRITE, PROT_EXEC
+ */
+struct inproc_kept {
+	unsigned long virt;
+	unsigned long offset : 48;
+	unsigned long prot : 8;
+};
 
 /*
  * A host process that stands for a guest address space, or waits to.
@@ -84,6 +101,8 @@ struct uml_pt_regs;
  * @pinned: 1 + the processor of the host that it may run on; 0: on any
  * @gs: its GS base
  * @vmas: upper bound of the number of guest mappings that it has
+ * @kept_count: how many pages are in @kept; negative: there were too many
+ * @kept: what it has mapped for the guest
  */
 struct inproc_host {
 	int turn;
@@ -98,6 +117,8 @@ struct inproc_host {
 	unsigned int pinned;
 	unsigned long gs;
 	unsigned int vmas;
+	int kept_count;
+	struct inproc_kept kept[INPROC_KEPT];
 };
 
 /*
@@ -222,6 +243,10 @@ int inproc_map(unsigned long virt, unsigned long len, int prot, int fd,
 int inproc_protect(unsigned long virt, unsigned long len, int prot);
 int inproc_unmap(unsigned long virt, unsigned long len);
 int inproc_flush(void);
+void inproc_kept_map(unsigned long virt, unsigned long len, int prot, unsigned long offset);
+void inproc_kept_protect(unsigned long virt, unsigned long len, int prot);
+void inproc_kept_unmap(unsigned long virt, unsigned long len);
+void inproc_kept_nothing(void);
 void inproc_unmap_guest(void);
 void inproc_map_shared(unsigned long virt, unsigned long len, int prot, int fd,
 		       unsigned long long offset);
@@ -264,6 +289,8 @@ int inproc_fixup(struct uml_pt_regs *regs, int sig);
 unsigned long inproc_shadow(unsigned long phys, unsigned long virt);
 int inproc_refill(unsigned long address, int is_write, int is_exec);
 int inproc_sync(struct mm_struct *mm, unsigned long addr, unsigned long end);
+void inproc_expect(struct mm_struct *mm);
+void inproc_adopt(struct mm_struct *mm);
 int inproc_init_context(struct mm_struct *mm);
 void inproc_destroy_context(struct mm_struct *mm);
 extern unsigned long inproc_xfeatures;
@@ -318,7 +345,7 @@ static inline int inproc_enter(unsigned long *gp, unsigned long target, int full
 /* Goes on in another host process */
 static inline void inproc_switch(struct inproc_host *to)
 {
-	if (to != inproc_vcpu.running || to->stale)
+	if (to != inproc_vcpu.running)
 		inproc_switch_slowly(to);
 }
 

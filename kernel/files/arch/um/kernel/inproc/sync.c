@@ -10,11 +10,15 @@
 #include <os.h>
 #include <skas.h>
 #include <inproc.h>
+#include "sync.h"
 
-static int sync_pte(pte_t *pte, unsigned long addr)
+/**
+ * inproc_sync_pte() - carries out the change of one entry
+ */
+int inproc_sync_pte(pte_t *pte, unsigned long addr)
 {
 	unsigned long phys = pte_val(*pte) & PAGE_MASK;
-	int prot = 0, fd, ret = 0;
+	int prot, fd, ret = 0;
 	__u64 offset;
 
 	if (!pte_present(*pte)) {
@@ -23,14 +27,7 @@ static int sync_pte(pte_t *pte, unsigned long addr)
 		return ret;
 	}
 
-	if (pte_read(*pte) && pte_young(*pte)) {
-		prot = UM_PROT_READ;
-		if (pte_exec(*pte))
-			prot |= UM_PROT_EXEC;
-		if (pte_write(*pte) && pte_dirty(*pte))
-			prot |= UM_PROT_WRITE;
-	}
-
+	prot = inproc_prot(*pte);
 	if (!prot) {
 		/* Nothing to be seen here: that needs no mapping */
 		if (pte_get_bits(*pte, _PAGE_HOST_MAPPED | _PAGE_HOST_STALE))
@@ -39,9 +36,7 @@ static int sync_pte(pte_t *pte, unsigned long addr)
 	} else if (pte_get_bits(*pte, _PAGE_HOST_MAPPED)) {
 		ret = inproc_protect(addr, PAGE_SIZE, prot);
 	} else {
-		if ((prot & UM_PROT_EXEC) && !(prot & UM_PROT_WRITE))
-			phys = inproc_shadow(phys, addr);
-		fd = phys_mapping(phys, &offset);
+		fd = phys_mapping(inproc_phys(phys, addr, prot), &offset);
 		ret = inproc_map(addr, PAGE_SIZE, prot, fd, offset,
 				 !pte_get_bits(*pte, _PAGE_HOST_STALE));
 		pte_clear_bits(*pte, _PAGE_HOST_STALE);
@@ -58,7 +53,7 @@ static int sync_ptes(pmd_t *pmd, unsigned long addr, unsigned long end)
 
 	for (; addr < end && !ret; pte++, addr += PAGE_SIZE)
 		if (pte_needsync(*pte))
-			ret = sync_pte(pte, addr);
+			ret = inproc_sync_pte(pte, addr);
 	return ret;
 }
 

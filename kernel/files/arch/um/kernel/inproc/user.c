@@ -109,6 +109,8 @@ static int enter(struct uml_pt_regs *regs, int full)
 	unsigned long target;
 	int event, err;
 
+	if (unlikely(mm->context.host->stale))
+		inproc_expect(mm);
 	for (;;) {
 		block_signals();
 		if (unlikely(read_thread_flags() & _TIF_WORK_MASK)) {
@@ -118,6 +120,8 @@ static int enter(struct uml_pt_regs *regs, int full)
 		}
 
 		inproc_switch(mm->context.host);
+		if (unlikely(mm->context.host->stale))
+			inproc_adopt(mm);
 		if (um_tlb_dirty(mm)) {
 			err = um_tlb_sync(mm);
 			inproc_wanted = 0;

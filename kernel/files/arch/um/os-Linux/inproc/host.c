@@ -128,8 +128,7 @@ static void await_ready(struct inproc_host *host)
 }
 
 /**
- * inproc_switch_slowly() - goes on in another host process, or in this one
- *	without what it has mapped of another address space
+ * inproc_switch_slowly() - goes on in another host process
  */
 void inproc_switch_slowly(struct inproc_host *to)
 {
@@ -137,22 +136,16 @@ void inproc_switch_slowly(struct inproc_host *to)
 	int enabled = um_get_signals();
 
 	block_signals();
-	if (to != from) {
-		/* Vector registers and GS do not go along */
-		if (inproc_vcpu.fp_live)
-			inproc_leave((struct uml_pt_regs *)inproc_vcpu.regs);
-		await_ready(to);
-		inproc_place(to);
-		inproc_handover(from, to);
-	}
+	/* Vector registers and GS do not go along */
+	if (inproc_vcpu.fp_live)
+		inproc_leave((struct uml_pt_regs *)inproc_vcpu.regs);
+	await_ready(to);
+	inproc_place(to);
+	inproc_handover(from, to);
 
 	if (to->vm_generation != inproc_vm_generation) {
 		raw_syscall3(__NR_munmap, start_vm, end_vm - start_vm, 0);
 		to->vm_generation = inproc_vm_generation;
-	}
-	if (to->stale) {
-		inproc_unmap_guest();
-		to->stale = 0;
 	}
 	inproc_timer_arm();
 	um_set_signals(enabled);

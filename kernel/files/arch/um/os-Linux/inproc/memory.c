@@ -62,6 +62,7 @@ void inproc_unmap_guest(void)
 	host_munmap(end_vm, task_size);
 	raw_syscall3(__NR_madvise, INPROC_SITES, INPROC_SITES_END - INPROC_SITES, MADV_DONTNEED);
 	inproc_vcpu.running->vmas = 0;
+	inproc_kept_nothing();
 }
 
 /*
@@ -91,7 +92,10 @@ static long carry_out_map(void)
 		ret = raw_syscall6(__NR_mmap, batch.virt, batch.len, batch.prot,
 				   MAP_SHARED | MAP_FIXED | MAP_POPULATE, batch.fd, batch.offset);
 	}
-	return ret == (long)batch.virt ? 0 : ret;
+	if (ret != (long)batch.virt)
+		return ret;
+	inproc_kept_map(batch.virt, batch.len, batch.prot, batch.offset);
+	return 0;
 }
 
 static long carry_out_protect(void)
@@ -99,8 +103,11 @@ static long carry_out_protect(void)
 	long ret = raw_syscall3(__NR_mprotect, batch.virt, batch.len, batch.prot);
 
 	inproc_vcpu.running->vmas += 2;
-	if (ret == -ENOMEM)	/* not mapped, or too many mappings */
+	inproc_kept_protect(batch.virt, batch.len, batch.prot);
+	if (ret == -ENOMEM) {	/* not mapped, or too many mappings */
+		inproc_kept_unmap(batch.virt, batch.len);
 		ret = host_munmap(batch.virt, batch.virt + batch.len);
+	}
 	if (ret == -ENOMEM) {
 		inproc_unmap_guest();
 		ret = 0;
@@ -113,6 +120,7 @@ static long carry_out_unmap(void)
 	unsigned long start = batch.virt, end = batch.virt + batch.len;
 	long ret;
 
+	inproc_kept_unmap(start, end - start);
 	/* A range of page tables that were freed may span the kernel */
 	if (outside_kernel(start, end - start)) {
 		ret = host_munmap(start, end);
