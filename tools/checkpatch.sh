@@ -17,12 +17,13 @@ PYTHON
 # FILE_PATH_CHANGES: MAINTAINERS is not ours. MISSING_SIGN_OFF, NO_AUTHOR_SIGN_OFF: that is for
 # upstream. SPLIT_STRING: messages are wrapped at 100 columns. VOLATILE: memory shared with the host.
 # CONFIG_DESCRIPTION: short options need no four lines of help. PREFER_DEFINED_ATTRIBUTE_MACRO: the
-# side of the host has no such macros. MACRO_ARG_UNUSED: of macros that are upstream's.
+# side of the host has no such macros. MACRO_ARG_UNUSED: of macros that are upstream's. ENOSYS: said
+# of system call numbers only.
 export GIT_DIR=/nonexistent # no SPDX check: it needs modules that are not worth installing
 common=(
 	--root="$tree" --terse --no-summary --show-types --max-line-length=100 --color=never
 	--ignore "FILE_PATH_CHANGES,MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,SPLIT_STRING,VOLATILE"
-	--ignore "CONFIG_DESCRIPTION,PREFER_DEFINED_ATTRIBUTE_MACRO,MACRO_ARG_UNUSED"
+	--ignore "CONFIG_DESCRIPTION,PREFER_DEFINED_ATTRIBUTE_MACRO,MACRO_ARG_UNUSED,ENOSYS"
 )
 
 # The guest and the benchmarks are no kernel code: they have no such macros, and libc's conventions.

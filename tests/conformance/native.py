@@ -25,9 +25,10 @@ while [ -n "$SHARED" ]; do
     mount --bind "${one%%:*}" "$root${one#*:}"
 done
 chroot "$root" ip link set lo up
-exec chroot "$root" "$@"
+exec chroot "$root" env --default-signal "$@"
 """
-"""A layer that is thrown away above the tree, and a network of its own, as a container has."""
+"""A layer that is thrown away above the tree, a network of its own and no
+signal ignored, as a container has."""
 
 
 def run_in_tree(

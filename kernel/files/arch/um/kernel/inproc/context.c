@@ -117,6 +117,36 @@ static int check_range(unsigned long *addr, unsigned long len, unsigned long fla
 	return flags & MAP_FIXED ? -ENOMEM : 0;
 }
 
+#define LOW_32BIT	0x40000000UL
+#define HIGH_32BIT	0x80000000UL
+
+/* MAP_32BIT. Above the kernel, where there is room; else below it. */
+static unsigned long get_unmapped_32bit(unsigned long len)
+{
+	struct vm_unmapped_area_info info = {
+		.length = len,
+		.low_limit = LOW_32BIT,
+		.high_limit = HIGH_32BIT,
+	};
+	unsigned long addr = -ENOMEM;
+
+	if (inproc_mode && info.low_limit < end_vm)
+		info.low_limit = end_vm;
+	if (info.low_limit < info.high_limit)
+		addr = vm_unmapped_area(&info);
+	if (inproc_mode && IS_ERR_VALUE(addr)) {
+		info.low_limit = HOST_MIN_ADDR;
+		info.high_limit = INPROC_GATE;
+		addr = vm_unmapped_area(&info);
+	}
+	return addr;
+}
+
+static bool wants_32bit(unsigned long flags)
+{
+	return (flags & MAP_32BIT) && !(flags & MAP_FIXED);
+}
+
 unsigned long arch_get_unmapped_area(struct file *filp, unsigned long addr, unsigned long len,
 				     unsigned long pgoff, unsigned long flags,
 				     vm_flags_t vm_flags)
@@ -125,6 +155,8 @@ unsigned long arch_get_unmapped_area(struct file *filp, unsigned long addr, unsi
 
 	if (err)
 		return err;
+	if (wants_32bit(flags))
+		return get_unmapped_32bit(len);
 	return generic_get_unmapped_area(filp, addr, len, pgoff, flags,
 					 legacy_to_vma_flags(vm_flags));
 }
@@ -137,6 +169,8 @@ unsigned long arch_get_unmapped_area_topdown(struct file *filp, unsigned long ad
 
 	if (err)
 		return err;
+	if (wants_32bit(flags))
+		return get_unmapped_32bit(len);
 	return generic_get_unmapped_area_topdown(filp, addr, len, pgoff, flags,
 						 legacy_to_vma_flags(vm_flags));
 }

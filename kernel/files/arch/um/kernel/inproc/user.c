@@ -254,11 +254,11 @@ void inproc_userspace(struct uml_pt_regs *regs)
 		full = 1;
 		if (event == INPROC_SYSCALL ? UPT_IP(regs) || inproc_look_up(regs) :
 					      signalled(regs)) {
-			/* The number is what EAX holds, as everywhere */
-			regs->gp[HOST_ORIG_AX] = (int)regs->gp[HOST_AX];
-			/* All registers are anew, or a debugger may have changed them */
-			full = regs->gp[HOST_ORIG_AX] == __NR_rt_sigreturn || current->ptrace;
+			regs->gp[HOST_ORIG_AX] = regs->gp[HOST_AX];
 			handle_syscall(regs);
+			/* As the instruction does: RCX and R11 tell where it goes on */
+			full = regs->gp[HOST_CX] != regs->gp[HOST_IP] ||
+			       regs->gp[HOST_R11] != regs->gp[HOST_EFLAGS] || current->ptrace;
 		}
 		if (unlikely(read_thread_flags() & _TIF_WORK_MASK))
 			interrupt_end();

@@ -27,7 +27,6 @@
 
 #define ALTSTACK_ORDER	3
 #define FLAGS_KERNEL	0x202
-#define SELECTORS	(0x33L | 0x2bL << 48)	/* CS and SS of 64 bit user mode */
 
 static char first_stack[INPROC_ALTSTACK_SIZE] __attribute__((aligned(INPROC_ALTSTACK_SIZE)));
 static struct inproc_host first = { .altstack = first_stack, .ready = 1 };
@@ -58,7 +57,7 @@ static void use_altstack(struct inproc_host *host)
 	ucontext_t state = {
 		.uc_stack = { .ss_sp = host->altstack, .ss_size = INPROC_ALTSTACK_SIZE },
 		.uc_mcontext.gregs[REG_EFL] = FLAGS_KERNEL,
-		.uc_mcontext.gregs[REG_CSGSFS] = SELECTORS,
+		.uc_mcontext.gregs[REG_CSGSFS] = INPROC_SELECTORS,
 	};
 	greg_t *registers = state.uc_mcontext.gregs;
 	ucontext_t *frame = &state;

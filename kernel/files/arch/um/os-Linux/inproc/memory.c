@@ -262,6 +262,8 @@ int inproc_give_back(unsigned long virt, unsigned long len)
  */
 void inproc_vm_changed(void)
 {
+	if (!inproc_mode)
+		return;
 	inproc_vm_generation++;
 	inproc_vcpu.running->vm_generation = inproc_vm_generation;
 }

@@ -19,6 +19,9 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
+/* CS and SS of 64 bit user mode, as in a signal frame */
+#define INPROC_SELECTORS (0x33L | 0x2bL << 48)
+
 static inline long raw_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 asm("r10") = d;

@@ -190,6 +190,7 @@ static void handle(int sig, siginfo_t *si, void *p)
 	}
 	inproc_vcpu.signo = sig;
 	mc->gregs[REG_RIP] = (unsigned long)inproc_entry_signal;
+	mc->gregs[REG_CSGSFS] = INPROC_SELECTORS;
 	mc->gregs[REG_EFL] &= ~FLAGS_BAD;
 }
 
