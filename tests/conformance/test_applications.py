@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,15 @@ WORKLOADS = {
 NATIVE_S = 3
 """On the host a short load says whether the workload itself is right."""
 
+COUNTED = 'status=0; "$@" || status=$?; echo; cat /proc/inproc 2>/dev/null; exit $status'
+"""A program, and then how its system calls arrived, on platform um."""
+
+STEADY_S = 30
+"""How long a load must last so that its beginning, when sites still trap, does not count."""
+
+PATCHED_LEAST = 0.99
+"""The share of system calls that must arrive through patched sites."""
+
 SLACK_S = 600
 MEMORY = "2g"
 
@@ -34,6 +44,12 @@ MEMORY = "2g"
 def said(done: subprocess.CompletedProcess[bytes]) -> str:
     output = (done.stdout + done.stderr)[-3000:].decode(errors="replace")
     return f"status {done.returncode}: {output}"
+
+
+def patched_share(output: str) -> float | None:
+    """The share of all system calls that did not trap; None where nothing is told."""
+    counts = dict(re.findall(r"^(calls|trapped) (\d+)$", output, re.MULTILINE))
+    return 1 - int(counts["trapped"]) / int(counts["calls"]) if counts else None
 
 
 @pytest.mark.timeout(0)
@@ -61,9 +77,14 @@ def test_application(
     shared = ("-v", f"{HERE / 'workloads'}:/workloads:ro", "-m", MEMORY)
     limit_s = 2 * load_s + SLACK_S
     try:
-        done = containers.run(*shared, IMAGE, *WORKLOADS[name], str(load_s), timeout_s=limit_s)
+        command = ("sh", "-c", COUNTED, "sh", *WORKLOADS[name], str(load_s))
+        done = containers.run(*shared, IMAGE, *command, timeout_s=limit_s)
         problem = said(done) if done.returncode else ""
-        print(f"{name}: {done.stdout.decode().strip()}")  # noqa: T201 (how much was done)
+        output = done.stdout.decode()
+        share = patched_share(output)
+        print(f"{name}: {output.strip()}\npatched: {share}")  # noqa: T201 (how much was done)
+        if share is not None and load_s >= STEADY_S and share < PATCHED_LEAST:
+            problem = problem or f"of all system calls {share:.1%} come through patched sites"
     except subprocess.TimeoutExpired:
         problem = f"no end within {limit_s} s"
     differences.judge(f"applications/{name}", problem)

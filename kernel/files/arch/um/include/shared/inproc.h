@@ -62,7 +62,7 @@
 #define INPROC_TURN_EXIT	2
 
 /* How many pages are remembered of what a host process has mapped */
-#define INPROC_KEPT		160
+#define INPROC_KEPT		400
 #define INPROC_KEPT_UNKNOWN	-1
 
 #if !defined(__ASSEMBLER__) && defined(CONFIG_UML_INPROC)
@@ -98,6 +98,7 @@ struct inproc_kept {
  * @vm_generation: of the kernel's virtual mappings that it has
  * @armed: when its timer will fire, in ns of the host's monotonic clock; or 0
  * @stale: its mappings are those of an address space that has ended
+ * @program: which program forked its address space; 0: none, it executed one
  * @pinned: 1 + the processor of the host that it may run on; 0: on any
  * @gs: its GS base
  * @vmas: upper bound of the number of guest mappings that it has
@@ -114,6 +115,7 @@ struct inproc_host {
 	unsigned long vm_generation;
 	long long armed;
 	int stale;
+	unsigned long program;
 	unsigned int pinned;
 	unsigned long gs;
 	unsigned int vmas;
@@ -140,6 +142,7 @@ struct inproc_host {
  * @fp_live: the vector registers are those of the current task
  * @idle: sleeps until an interrupt
  * @progress: counts entries to user mode and changes of the task
+ * @calls: counts system calls
  * @deadline: of the clock event device, ns of the host's monotonic clock; or 0
  * @next_free: when the process that runs may be let go, ns: see place.c
  * @info: siginfo of the last INPROC_SIGNAL
@@ -160,6 +163,7 @@ struct inproc_vcpu {
 	int fp_live;
 	int idle;
 	unsigned long progress;
+	unsigned long calls;
 	long long deadline;
 	long long next_free;
 	unsigned long info[16];
@@ -211,7 +215,7 @@ extern char inproc_window_start[], inproc_window_end[];
 void inproc_end(const char *why) __attribute__((noreturn));
 void inproc_exit(int status) __attribute__((noreturn));
 void inproc_hosts_init(void);
-struct inproc_host *inproc_host_get(void);
+struct inproc_host *inproc_host_get(unsigned long program, unsigned long forks);
 void inproc_host_put(struct inproc_host *host);
 void inproc_switch_slowly(struct inproc_host *to);
 void inproc_switch_first(void);

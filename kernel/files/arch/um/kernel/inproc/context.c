@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/workqueue.h>
 #include <asm/sections.h>
@@ -32,8 +33,10 @@ static void trim(struct work_struct *work)
 
 int inproc_init_context(struct mm_struct *mm)
 {
+	unsigned long program = current->mm ? (unsigned long)current->mm->exe_file : 0;
+
 	mm->context.id.pid = -1;
-	mm->context.host = inproc_host_get();
+	mm->context.host = inproc_host_get(current->in_execve ? 0 : program, program);
 	return mm->context.host ? 0 : -ENOMEM;
 }
 

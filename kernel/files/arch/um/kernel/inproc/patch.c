@@ -352,8 +352,8 @@ early_param("inproc_patch", patch_setup);
 
 static int patch_show(struct seq_file *file, void *unused)
 {
-	seq_printf(file, "sites %u\ntrapped %lu\nrefused %lu\nlooked_up %lu\n", used - 1, trapped,
-		   refused, looked_up);
+	seq_printf(file, "sites %u\ncalls %lu\ntrapped %lu\nrefused %lu\nlooked_up %lu\n", used - 1,
+		   inproc_vcpu.calls, trapped, refused, looked_up);
 	return 0;
 }
 

@@ -255,6 +255,7 @@ void inproc_userspace(struct uml_pt_regs *regs)
 		if (event == INPROC_SYSCALL ? UPT_IP(regs) || inproc_look_up(regs) :
 					      signalled(regs)) {
 			regs->gp[HOST_ORIG_AX] = regs->gp[HOST_AX];
+			inproc_vcpu.calls++;
 			handle_syscall(regs);
 			/* As the instruction does: RCX and R11 tell where it goes on */
 			full = regs->gp[HOST_CX] != regs->gp[HOST_IP] ||

@@ -249,25 +249,49 @@ static struct inproc_host *new_host(void)
 	return host;
 }
 
+/*
+ * One that may keep much of what it has mapped: a child of the same program
+ * had it. Else one that is no loss to a program's next fork.
+ */
+static struct inproc_host **choose(unsigned long program, unsigned long forks)
+{
+	struct inproc_host **at, **any = &pool;
+
+	for (at = &pool; *at; at = &(*at)->next) {
+		if ((*at)->program == program)
+			return at;
+		if ((*any)->program == forks)
+			any = at;
+	}
+	return any;
+}
+
 /**
  * inproc_host_get() - a host process for a new address space
+ * @program:	that forks it; 0: it is going to execute one
+ * @forks:	the program that runs, and may fork again
  *
  * Returns: the process, or NULL: the host refuses another.
  */
-struct inproc_host *inproc_host_get(void)
+struct inproc_host *inproc_host_get(unsigned long program, unsigned long forks)
 {
 	int enabled = um_get_signals();
-	struct inproc_host *host;
+	struct inproc_host **at, *host;
 
 	block_signals();
-	host = pool;
+	at = choose(program, forks);
+	host = *at;
 	if (host) {
-		pool = host->next;
+		*at = host->next;
 		if (--waiting < waiting_least)
 			waiting_least = waiting;
 	}
 	um_set_signals(enabled);
-	return host ? host : new_host();
+	if (!host)
+		host = new_host();
+	if (host)
+		host->program = program;
+	return host;
 }
 
 /**
