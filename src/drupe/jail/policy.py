@@ -201,9 +201,9 @@ _DIRECTORIES = (
 )
 
 NARROWED = (
-    "futex", "munmap", "mprotect", "rt_sigreturn", "setitimer", "ppoll",
-    "sched_setaffinity", "tgkill", "wait4", "read", "write", "epoll_wait", "epoll_ctl", "accept4", "exit_group",
-    "mmap", "madvise", "clone", "prctl", "pread64", "close", "fcntl",
+    "futex", "munmap", "mprotect", "rt_sigreturn", "setitimer", "ppoll", "sched_setaffinity",
+    "tgkill", "wait4", "read", "write", "epoll_wait", "epoll_ctl", "accept4", "exit_group", "mmap",
+    "madvise", "clone", "prctl", "pread64", "close", "fcntl",
 )  # fmt: skip
 """What a container kernel on platform ``um`` leaves to itself before its guest runs.
 
