@@ -262,7 +262,7 @@ extern unsigned long inproc_wanted, inproc_wanted_end;
 
 /* arch/um/os-Linux/inproc/place.c */
 void inproc_place_init(void);
-void inproc_place(struct inproc_host *host);
+void inproc_place(int pid, unsigned int *pinned);
 void inproc_place_freely(long long now);
 
 /* arch/um/os-Linux/inproc/signal.c */

@@ -27,7 +27,7 @@
 #define STDERR		2
 #define INHERITED	64	/* descriptors that the kernel may have been started with */
 
-int inproc_has_files;
+int inproc_has_files, inproc_broker_pid;
 
 static char *memory;
 static unsigned long memory_size;
@@ -139,6 +139,7 @@ void __init inproc_start_broker(int memory_fd, unsigned long kernel_memory)
 	pid = raw_syscall4(__NR_clone, SIGCHLD, 0, 0, 0);
 	if (!pid)
 		broker(memory_fd, kernel_memory);
+	inproc_broker_pid = pid;
 	if (pid < 0)
 		panic("in-process mode: failed to fork the broker of files: %ld\n", pid);
 }

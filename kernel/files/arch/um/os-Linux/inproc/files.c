@@ -133,8 +133,12 @@ static long put_argument(const struct files_call *call, int i, const long *args,
 
 static void ask(void)
 {
+	static unsigned int pinned;
 	int *state = &files_request.state;
 
+	/* A question and its answer, on one processor of the host */
+	inproc_place(inproc_vcpu.running->pid, &inproc_vcpu.running->pinned);
+	inproc_place(inproc_broker_pid, &pinned);
 	__atomic_store_n(state, FILES_ASKED, __ATOMIC_RELEASE);
 	raw_syscall3(__NR_futex, (long)state, FUTEX_WAKE, 1);
 	while (__atomic_load_n(state, __ATOMIC_ACQUIRE) == FILES_ASKED)

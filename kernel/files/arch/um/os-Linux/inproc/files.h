@@ -71,7 +71,7 @@ struct files_request {
 #define FILES_ASKED	1
 
 extern struct files_request files_request;
-extern int inproc_has_files;
+extern int inproc_has_files, inproc_broker_pid;
 
 const struct files_call *files_find(int nr);
 const struct files_call *files_calls(int *count);

@@ -139,7 +139,7 @@ void inproc_switch_slowly(struct inproc_host *to)
 	if (inproc_vcpu.fp_live)
 		inproc_leave((struct uml_pt_regs *)inproc_vcpu.regs);
 	await_ready(to);
-	inproc_place(to);
+	inproc_place(to->pid, &to->pinned);
 	inproc_handover(from, to);
 
 	if (to->vm_generation != inproc_vm_generation) {

@@ -48,19 +48,21 @@ void __init inproc_place_init(void)
 }
 
 /**
- * inproc_place() - has a process that sleeps wake up on this processor
+ * inproc_place() - has a process run, or wake up, on this processor
+ * @pid:	the process
+ * @pinned:	1 + the processor that it is pinned to; 0: none
  */
-void inproc_place(struct inproc_host *host)
+void inproc_place(int pid, unsigned int *pinned)
 {
 	unsigned long mask[ARRAY_SIZE(allowed)];
 	unsigned int cpu = current_cpu();
 
-	if (!has_choice || host->pinned == cpu + 1 || cpu >= MOST_CPUS)
+	if (!has_choice || *pinned == cpu + 1 || cpu >= MOST_CPUS)
 		return;
 	memset(mask, 0, sizeof(mask));
 	mask[cpu / WORD_BITS] = 1UL << cpu % WORD_BITS;
-	raw_syscall3(__NR_sched_setaffinity, host->pid, sizeof(mask), (long)mask);
-	host->pinned = cpu + 1;
+	raw_syscall3(__NR_sched_setaffinity, pid, sizeof(mask), (long)mask);
+	*pinned = cpu + 1;
 }
 
 /**
