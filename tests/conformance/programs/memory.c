@@ -348,6 +348,78 @@ CASE(protection_changes)
 	}
 }
 
+#define TABLE (512 * PAGE)
+
+/* Two megabytes, so aligned, with nothing else in what a page table spans */
+static char *own_table(void)
+{
+	char *place = map(3 * TABLE, PROT_NONE);
+	char *start = (char *)(((unsigned long)place + TABLE - 1) & ~(TABLE - 1UL));
+
+	CHECK(!munmap(place, 3 * TABLE));
+	CHECK(mmap(start, TABLE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == start);
+	return start;
+}
+
+static sigjmp_buf faulted;
+
+static void on_fault(int sig)
+{
+	siglongjmp(faulted, sig);
+}
+
+static bool can_read(const char *place)
+{
+	volatile bool done = false;
+
+	signal(SIGSEGV, on_fault);
+	if (!sigsetjmp(faulted, 1)) {
+		(void)*(volatile const char *)place;
+		done = true;
+	}
+	signal(SIGSEGV, SIG_DFL);
+	return done;
+}
+
+/* What was unmapped in pieces, with the table that held it */
+CASE(nothing_stays_of_a_page_table)
+{
+	int round;
+
+	for (round = 0; round < 20; round++) {
+		char *place = own_table();
+
+		CHECK(!mprotect(place + TABLE / 2, PAGE, PROT_READ));
+		place[0] = 'a';
+		place[TABLE / 4 * 3] = 'b';
+		CHECK(!munmap(place, TABLE));
+		CHECK(!can_read(place) && !can_read(place + TABLE / 4 * 3));
+	}
+}
+
+/* A table that takes the place of one, before anybody has run */
+CASE(nothing_stays_of_a_page_table_that_is_replaced)
+{
+	char *place = own_table();
+	int i;
+
+	memset(place, 'x', TABLE);
+	CHECK(mmap(place, TABLE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1, 0) == place);
+	for (i = 0; i < TABLE; i += PAGE)
+		CHECK_EQ(place[i], 0);
+	memset(place, 'x', TABLE);
+	{
+		char *source = map(TABLE, PROT_READ | PROT_WRITE);
+
+		source[7 * PAGE] = 's';
+		CHECK(mremap(source, TABLE, TABLE, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
+		for (i = 0; i < TABLE; i += PAGE)
+			CHECK_EQ(place[i], i == 7 * PAGE ? 's' : 0);
+	}
+}
+
 CASE(dontneed_gives_zeros)
 {
 	long *place = map(64 * PAGE, PROT_READ | PROT_WRITE), i, round;

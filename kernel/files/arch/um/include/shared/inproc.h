@@ -94,7 +94,6 @@ struct inproc_kept {
  * @altstack: where its signal handlers run; this structure's address is
  *	stored at its lowest end
  * @next: in the pool, or in another list of those that have no address space
- * @older: in the list of all
  * @vm_generation: of the kernel's virtual mappings that it has
  * @armed: when its timer will fire, in ns of the host's monotonic clock; or 0
  * @stale: its mappings are those of an address space that has ended
@@ -104,6 +103,7 @@ struct inproc_kept {
  * @vmas: upper bound of the number of guest mappings that it has
  * @kept_count: how many pages are in @kept; negative: there were too many
  * @kept: what it has mapped for the guest
+ * @older: in the list of all; set once, as is nothing else
  */
 struct inproc_host {
 	int turn;
@@ -111,7 +111,6 @@ struct inproc_host {
 	int ready;
 	void *altstack;
 	struct inproc_host *next;
-	struct inproc_host *older;
 	unsigned long vm_generation;
 	long long armed;
 	int stale;
@@ -121,6 +120,7 @@ struct inproc_host {
 	unsigned int vmas;
 	int kept_count;
 	struct inproc_kept kept[INPROC_KEPT];
+	struct inproc_host *older;
 };
 
 /*
@@ -239,6 +239,7 @@ extern int inproc_memory_fd;
 
 /* arch/um/os-Linux/inproc/files.c, broker.c: hostfs */
 int inproc_file_call(int nr, const long *args, long *result);
+int inproc_files_asked(void);
 void inproc_start_broker(int memory_fd, unsigned long kernel_memory);
 
 /* arch/um/os-Linux/inproc/memory.c */
@@ -264,6 +265,7 @@ extern unsigned long inproc_wanted, inproc_wanted_end;
 void inproc_place_init(void);
 void inproc_place(int pid, unsigned int *pinned);
 void inproc_place_freely(long long now);
+void inproc_unpin(struct inproc_host *host);
 
 /* arch/um/os-Linux/inproc/signal.c */
 void inproc_set_handler(int sig);
@@ -295,7 +297,7 @@ int inproc_refill(unsigned long address, int is_write, int is_exec);
 int inproc_sync(struct mm_struct *mm, unsigned long addr, unsigned long end);
 void inproc_expect(struct mm_struct *mm);
 void inproc_adopt(struct mm_struct *mm);
-int inproc_init_context(struct mm_struct *mm);
+int inproc_init_context(struct mm_struct *mm, int forks);
 void inproc_destroy_context(struct mm_struct *mm);
 extern unsigned long inproc_xfeatures;
 
@@ -384,7 +386,7 @@ void inproc_switch_first(void);
 int inproc_first_pid(void);
 void inproc_checks(void);
 void inproc_userspace(struct uml_pt_regs *regs);
-int inproc_init_context(struct mm_struct *mm);
+int inproc_init_context(struct mm_struct *mm, int forks);
 void inproc_destroy_context(struct mm_struct *mm);
 int inproc_sync(struct mm_struct *mm, unsigned long addr, unsigned long end);
 

@@ -31,12 +31,12 @@ static void trim(struct work_struct *work)
 		queue_delayed_work(system_dfl_wq, &trim_work, TRIM_DELAY);
 }
 
-int inproc_init_context(struct mm_struct *mm)
+int inproc_init_context(struct mm_struct *mm, int forks)
 {
 	unsigned long program = current->mm ? (unsigned long)current->mm->exe_file : 0;
 
 	mm->context.id.pid = -1;
-	mm->context.host = inproc_host_get(current->in_execve ? 0 : program, program);
+	mm->context.host = inproc_host_get(forks ? program : 0, program);
 	return mm->context.host ? 0 : -ENOMEM;
 }
 

@@ -57,7 +57,8 @@ static int sync_ptes(pmd_t *pmd, unsigned long addr, unsigned long end)
 	return ret;
 }
 
-#define SYNC_LEVEL(name, lower, entry, table, first)				\
+/* Of a table that was freed all goes: other parts of it may be in other ranges */
+#define SYNC_LEVEL(name, lower, entry, size, table, first)			\
 static int name(table * parent, unsigned long addr, unsigned long end)		\
 {										\
 	entry##_t * e = first(parent, addr);					\
@@ -69,16 +70,16 @@ static int name(table * parent, unsigned long addr, unsigned long end)		\
 		if (entry##_present(*e)) {					\
 			ret = lower(e, addr, next);				\
 		} else if (entry##_needsync(*e)) {				\
-			ret = inproc_unmap(addr, next - addr);			\
+			ret = inproc_unmap(addr & ~(size - 1), size);		\
 			entry##_mkuptodate(*e);					\
 		}								\
 	}									\
 	return ret;								\
 }
 
-SYNC_LEVEL(sync_pmds, sync_ptes, pmd, pud_t, pmd_offset)
-SYNC_LEVEL(sync_puds, sync_pmds, pud, p4d_t, pud_offset)
-SYNC_LEVEL(sync_p4ds, sync_puds, p4d, pgd_t, p4d_offset)
+SYNC_LEVEL(sync_pmds, sync_ptes, pmd, PMD_SIZE, pud_t, pmd_offset)
+SYNC_LEVEL(sync_puds, sync_pmds, pud, PUD_SIZE, p4d_t, pud_offset)
+SYNC_LEVEL(sync_p4ds, sync_puds, p4d, P4D_SIZE, pgd_t, p4d_offset)
 
 /**
  * inproc_sync() - carries out a range of changes of the guest's page tables
@@ -98,7 +99,7 @@ int inproc_sync(struct mm_struct *mm, unsigned long addr, unsigned long end)
 		if (pgd_present(*pgd)) {
 			ret = sync_p4ds(pgd, addr, next);
 		} else if (pgd_needsync(*pgd)) {
-			ret = inproc_unmap(addr, next - addr);
+			ret = inproc_unmap(addr & PGDIR_MASK, PGDIR_SIZE);
 			pgd_mkuptodate(*pgd);
 		}
 	}

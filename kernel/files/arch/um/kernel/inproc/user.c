@@ -127,6 +127,9 @@ static int enter(struct uml_pt_regs *regs, int full)
 			inproc_wanted = 0;
 			inproc_wanted_end = 0;
 			if (unlikely(err)) {
+				/* Whoever shares it shall not go on with what is left */
+				inproc_unmap_guest();
+				um_tlb_mark_sync(mm, 0, TASK_SIZE);
 				unblock_signals();
 				pr_err("%s[%d]: failed to map memory on the host: %d\n",
 				       current->comm, current->pid, err);

@@ -85,8 +85,10 @@ static void __attribute__((noreturn)) serve(struct files_request *request)
 	int *state = &request->state;
 
 	for (;;) {
-		while (__atomic_load_n(state, __ATOMIC_ACQUIRE) != FILES_ASKED)
-			raw_syscall4(__NR_futex, (long)state, FUTEX_WAIT, FILES_IDLE, 0);
+		int now;
+
+		while ((now = __atomic_load_n(state, __ATOMIC_ACQUIRE)) != FILES_ASKED)
+			raw_syscall4(__NR_futex, (long)state, FUTEX_WAIT, now, 0);
 		request->result = answer(request);
 		__atomic_store_n(state, FILES_IDLE, __ATOMIC_RELEASE);
 		raw_syscall3(__NR_futex, (long)state, FUTEX_WAKE, 1);
@@ -95,8 +97,8 @@ static void __attribute__((noreturn)) serve(struct files_request *request)
 
 static void __init __attribute__((noreturn)) broker(int memory_fd, unsigned long kernel_memory)
 {
+	int fd, sig;
 	long at;
-	int fd;
 
 	raw_syscall3(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
 	at = raw_syscall6(__NR_mmap, 0, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd,
@@ -108,7 +110,11 @@ static void __init __attribute__((noreturn)) broker(int memory_fd, unsigned long
 	for (fd = 0; fd < INHERITED; fd++)
 		if (fd != STDERR)
 			raw_syscall3(__NR_close, fd, 0, 0);
+	for (sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
 	inproc_jail_broker();
+	/* The console is no file of a share */
+	raw_syscall3(__NR_close, STDERR, 0, 0);
 	serve((struct files_request *)(memory + ((unsigned long)&files_request - uml_physmem)));
 }
 

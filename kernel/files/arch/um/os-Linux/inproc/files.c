@@ -146,6 +146,14 @@ static void ask(void)
 }
 
 /**
+ * inproc_files_asked() - is the broker at work?
+ */
+int inproc_files_asked(void)
+{
+	return __atomic_load_n(&files_request.state, __ATOMIC_RELAXED) == FILES_ASKED;
+}
+
+/**
  * inproc_file_call() - a system call that the filter kept the kernel from
  * @nr:		its number
  * @args:	all six

@@ -221,7 +221,8 @@ static struct inproc_host *get_spare(void)
 		__atomic_store_n(&all, host, __ATOMIC_RELEASE);
 		um_set_signals(enabled);
 	}
-	*host = (struct inproc_host){ .altstack = (void *)stack, .older = host->older };
+	memset(host, 0, offsetof(struct inproc_host, older));
+	host->altstack = (void *)stack;
 	return host;
 }
 

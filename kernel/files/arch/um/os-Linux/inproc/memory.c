@@ -103,16 +103,15 @@ static long carry_out_protect(void)
 	long ret = raw_syscall3(__NR_mprotect, batch.virt, batch.len, batch.prot);
 
 	inproc_vcpu.running->vmas += 2;
-	inproc_kept_protect(batch.virt, batch.len, batch.prot);
-	if (ret == -ENOMEM) {	/* not mapped, or too many mappings */
-		inproc_kept_unmap(batch.virt, batch.len);
-		ret = host_munmap(batch.virt, batch.virt + batch.len);
+	if (!ret) {
+		inproc_kept_protect(batch.virt, batch.len, batch.prot);
+		return 0;
 	}
-	if (ret == -ENOMEM) {
+	/* Not mapped, or too many mappings */
+	inproc_kept_unmap(batch.virt, batch.len);
+	if (host_munmap(batch.virt, batch.virt + batch.len))
 		inproc_unmap_guest();
-		ret = 0;
-	}
-	return ret;
+	return 0;
 }
 
 static long carry_out_unmap(void)
@@ -129,11 +128,9 @@ static long carry_out_unmap(void)
 		if (!ret)
 			ret = host_munmap(start > end_vm ? start : end_vm, end);
 	}
-	if (ret == -ENOMEM) {
+	if (ret)
 		inproc_unmap_guest();
-		ret = 0;
-	}
-	return ret;
+	return 0;
 }
 
 /**

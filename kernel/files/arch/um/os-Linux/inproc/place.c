@@ -66,6 +66,17 @@ void inproc_place(int pid, unsigned int *pinned)
 }
 
 /**
+ * inproc_unpin() - lets a process run where the host wants
+ */
+void inproc_unpin(struct inproc_host *host)
+{
+	if (!has_choice)
+		return;
+	raw_syscall3(__NR_sched_setaffinity, host->pid, sizeof(allowed), (long)allowed);
+	host->pinned = 0;
+}
+
+/**
  * inproc_place_freely() - lets the host move the process that runs
  * @now:	host's monotonic clock, ns
  */
@@ -76,6 +87,5 @@ void inproc_place_freely(long long now)
 	if (!host->pinned || now < inproc_vcpu.next_free)
 		return;
 	inproc_vcpu.next_free = now + FREE_NS;
-	raw_syscall3(__NR_sched_setaffinity, host->pid, sizeof(allowed), (long)allowed);
-	host->pinned = 0;
+	inproc_unpin(host);
 }

@@ -79,12 +79,15 @@ void inproc_watch(void)
 	static unsigned long seen;
 	static int silent;
 
-	if (inproc_vcpu.idle || inproc_vcpu.progress != seen) {
+	if (inproc_vcpu.idle || inproc_vcpu.progress != seen || inproc_files_asked()) {
 		seen = inproc_vcpu.progress;
 		silent = 0;
-	} else if (++silent >= SILENT_TIMES) {
-		inproc_end("the kernel has made no progress for a minute");
+		return;
 	}
+	/* It may lack a processor only because it is pinned */
+	inproc_unpin(inproc_vcpu.running);
+	if (++silent >= SILENT_TIMES)
+		inproc_end("the kernel has made no progress for a minute");
 }
 
 /**
