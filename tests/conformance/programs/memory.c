@@ -402,7 +402,7 @@ CASE(nothing_stays_of_a_page_table)
 CASE(nothing_stays_of_a_page_table_that_is_replaced)
 {
 	char *place = own_table();
-	int i;
+	size_t i;
 
 	memset(place, 'x', TABLE);
 	CHECK(mmap(place, TABLE, PROT_READ | PROT_WRITE,
