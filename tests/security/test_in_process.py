@@ -8,9 +8,10 @@ from __future__ import annotations
 import random
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.integration.conftest import Cli
 pytest_plugins = ["tests.integration.conftest"]
 
 ATTACK = Path(__file__).parent / "programs/attack.c"
+Result = TypeVar("Result")
 LAST_CALL = 470
 AT_ONCE = 4
 ENDED = 137
@@ -101,10 +103,10 @@ def attacks(cli: Cli, attack: bytes) -> Attacks:
     return Attacks(cli, attack)
 
 
-def at_once(function: object, arguments: list[object]) -> None:
-    """All of them, some at a time."""
+def at_once(function: Callable[[int], Result], arguments: list[int]) -> list[Result]:
+    """What it returns for each of them, some at a time."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(function, arguments))  # type: ignore[arg-type]
+        return list(pool.map(function, arguments))
 
 
 @pytest.mark.timeout(300)
@@ -114,7 +116,7 @@ def test_every_host_call_that_is_not_listed_ends_the_container(
     # uretprobe and uprobe are another matter, see below.
     outside = sorted(set(range(LAST_CALL)) - LISTED - {GETRANDOM, 335, 336})
     assert len(outside) > 430
-    at_once(attacks.refused, list(outside))
+    at_once(attacks.refused, outside)
 
 
 def test_calls_that_pass_by_every_filter_do_nothing(attacks: Attacks) -> None:
@@ -174,7 +176,7 @@ def test_listed_calls_at_random_end_only_the_container(attacks: Attacks, bystand
         done = attacks("fuzz", seed, *(numbers if seed % 4 else endless))
         assert done.returncode != 0, (seed, done)
 
-    at_once(fuzz, list(seeds))
+    at_once(fuzz, seeds)
 
 
 @pytest.mark.timeout(300)
@@ -183,8 +185,7 @@ def test_a_guest_that_writes_over_its_kernel_ends_only_itself(
 ) -> None:
     seeds = [random.randrange(1 << 32) for _ in range(8)]
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        ended = list(pool.map(attacks.scribble, seeds))
+    ended = at_once(attacks.scribble, seeds)
     # Some hit nothing that matters before they hit themselves.
     assert [done for done in ended if done.returncode == ENDED], ended
 

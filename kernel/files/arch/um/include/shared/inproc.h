@@ -213,6 +213,7 @@ extern char inproc_window_start[], inproc_window_end[];
 
 /* arch/um/os-Linux/inproc/host.c */
 void inproc_end(const char *why) __attribute__((noreturn));
+void inproc_end_with(char *why, unsigned int value) __attribute__((noreturn));
 void inproc_exit(int status) __attribute__((noreturn));
 void inproc_hosts_init(void);
 struct inproc_host *inproc_host_get(unsigned long program, unsigned long forks);

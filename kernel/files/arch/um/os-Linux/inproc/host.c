@@ -48,6 +48,21 @@ void inproc_end(const char *why)
 		raw_syscall3(__NR_exit_group, 1, 0, 0);
 }
 
+/**
+ * inproc_end_with() - ends with a message that has a number
+ * @why:	ends with as many spaces as the number may have digits
+ */
+void inproc_end_with(char *why, unsigned int value)
+{
+	char *end = why + strlen(why);
+
+	do {
+		*--end = '0' + value % 10;
+		value /= 10;
+	} while (value);
+	inproc_end(why);
+}
+
 /*
  * Sets the signal stack as the end of a signal handler does: one call less that
  * the jail has to let through.
@@ -298,7 +313,7 @@ struct inproc_host *inproc_host_get(unsigned long program, unsigned long forks)
 /**
  * inproc_host_put() - its address space has ended
  *
- * What it has mapped is dropped when it is switched to again.
+ * What it has mapped stays until its next one adopts it.
  */
 void inproc_host_put(struct inproc_host *host)
 {
@@ -348,14 +363,6 @@ int inproc_hosts_trim(int keep)
 	return more;
 }
 
-static void number(char *end, unsigned int value)
-{
-	do {
-		*--end = '0' + value % 10;
-		value /= 10;
-	} while (value);
-}
-
 /**
  * inproc_reap() - host processes have ended
  *
@@ -369,10 +376,8 @@ void inproc_reap(void)
 	int pid, status;
 
 	while ((pid = raw_syscall4(__NR_wait4, -1, (long)&status, WNOHANG, 0)) > 0) {
-		if (WIFSIGNALED(status)) {
-			number(killed + sizeof(killed) - 1, WTERMSIG(status));
-			inproc_end(killed);
-		}
+		if (WIFSIGNALED(status))
+			inproc_end_with(killed, WTERMSIG(status));
 		if (status)	/* it has said why */
 			raw_syscall3(__NR_exit_group, 1, 0, 0);
 		host = __atomic_load_n(&all, __ATOMIC_ACQUIRE);

@@ -91,13 +91,8 @@ static void vdso_syscall(mcontext_t *mc)
 static void __attribute__((noreturn)) refused(int nr)
 {
 	char text[] = "a host system call that is not listed was refused:     ";
-	char *end = text + sizeof(text) - 1;
 
-	do {
-		*--end = '0' + nr % 10;
-		nr /= 10;
-	} while (nr > 0);
-	inproc_end(text);
+	inproc_end_with(text, nr);
 }
 
 /* The filter kept the kernel from a system call */

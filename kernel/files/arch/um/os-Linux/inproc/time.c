@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The clock event device. Each host process has an interval timer of its own; what counts is one deadline per virtual processor,
- * for which the process that has it arms its timer. A processor that idles
- * needs no timer: it sleeps until the deadline.
+ * The clock event device. Each host process has an interval timer of its own;
+ * what counts is one deadline per virtual processor, for which the process
+ * that has it arms its timer. A processor that idles needs no timer: it sleeps
+ * until the deadline.
  */
 #include <poll.h>
 #include <signal.h>
@@ -71,8 +72,9 @@ void inproc_timer_program(long long deadline)
  * inproc_watch() - ends a kernel that does not come back
  *
  * Called every now and then in the first host process while another one has
- * the processor. Who has it neither idles, nor was in user mode, nor gave it to another
- * task since the last time: that may be a long piece of work, but not for that many times.
+ * the processor. Who has it neither idles, nor was in user mode, nor gave it to
+ * another task since the last time: that may be a long piece of work, but not
+ * for that many times.
  */
 void inproc_watch(void)
 {
