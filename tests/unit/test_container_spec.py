@@ -21,10 +21,17 @@ from drupe.container.spec import (
     parse_volume,
 )
 from drupe.errors import SpecError, StateError
+from drupe.store.schema import decode, encode
 from tests.fakes.specs import make_spec
 
 SPEC = make_spec("0" * 64, "test")
 MIB = 1 << 20
+
+
+def read(value: object) -> ContainerSpec:
+    return decode(ContainerSpec, value, "a container")
+
+
 REQUIRED = sorted(set(ContainerSpec._fields) - set(ContainerSpec._field_defaults))
 
 # Memory
@@ -180,28 +187,28 @@ raw = st.text(
     )
 )
 def test_a_specification_survives_json(spec: ContainerSpec) -> None:
-    assert ContainerSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+    assert read(json.loads(json.dumps(encode(spec)))) == spec
 
 
 def test_an_unknown_key_is_refused_by_name() -> None:
     with pytest.raises(StateError, match=r"failed to read a container: unknown keys \['colour'\]"):
-        ContainerSpec.from_json({**SPEC.to_json(), "colour": "red"})
+        read({**encode(SPEC), "colour": "red"})
 
 
 def test_an_unknown_key_of_a_volume_is_refused_by_name() -> None:
     volume = {"source": "/a", "target": "/b", "colour": "red"}
     with pytest.raises(StateError, match=r"failed to read a container: .*colour"):
-        ContainerSpec.from_json({**SPEC.to_json(), "volumes": [volume]})
+        read({**encode(SPEC), "volumes": [volume]})
 
 
 @pytest.mark.parametrize("key", REQUIRED)
 def test_a_missing_key_is_refused_by_name(key: str) -> None:
-    value = {k: v for k, v in SPEC.to_json().items() if k != key}
+    value = {k: v for k, v in encode(SPEC).items() if k != key}
     with pytest.raises(StateError, match=f"failed to read a container: .*{key}"):
-        ContainerSpec.from_json(value)
+        read(value)
 
 
 @pytest.mark.parametrize(("key", "value"), [("args", None), ("volumes", 1), ("volumes", ["x"])])
 def test_a_wrong_kind_of_value_is_refused(key: str, value: object) -> None:
     with pytest.raises(StateError, match="failed to read a container: "):
-        ContainerSpec.from_json({**SPEC.to_json(), key: value})
+        read({**encode(SPEC), key: value})

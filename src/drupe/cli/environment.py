@@ -10,7 +10,7 @@ from drupe.container.spec import parse_variable
 from drupe.errors import SpecError
 
 
-def add_environment(parser: argparse.ArgumentParser) -> None:
+def add_environment(parser: argparse._ActionsContainer) -> None:
     """Declares the two options."""
     parser.add_argument(
         "-e",

@@ -8,6 +8,7 @@ from drupe.cli.output import open_store, print_json
 from drupe.container.machine import machine_spec
 from drupe.container.record import Record
 from drupe.platform.registry import find_platform
+from drupe.store.schema import encode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,7 @@ def _describe(record: Record) -> dict[str, object]:
     spec, condition = record.spec, record.condition()
     platform = find_platform(spec.platform)
     return {
-        **spec.to_json(),
+        **encode(spec),
         "state": {
             "status": str(condition.state),
             "pid": condition.pid,

@@ -8,22 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from drupe.cli import terminal
-from drupe.cli.environment import add_environment, environment
+from drupe.cli.options import machine, process, storage
 from drupe.cli.output import open_store
 from drupe.cli.stream import DETACH_KEYS, attach, detach_bytes
 from drupe.container import lifecycle
 from drupe.container.record import KILLED_STATUS, Record
 from drupe.container.request import RunRequest, resolve
-from drupe.container.spec import (
-    MEMORY_DEFAULT_BYTES,
-    ContainerSpec,
-    check_name,
-    parse_memory,
-)
+from drupe.container.spec import ContainerSpec, check_name
 from drupe.container.store import Store
 from drupe.errors import GuestError, HostError, NotFoundError
 from drupe.guest.session import Session
-from drupe.platform.registry import NAMES, VARIABLE
+
+_PARTS = (process, storage, machine)
+"""Options that describe a container, by concern."""
 
 _POWER_OFF_TIMEOUT_S = 30.0
 
@@ -33,54 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.usage = "drupe run [OPTION ...] (IMAGE | --rootfs DIR [--]) [COMMAND [ARGUMENT ...]]"
     add("-d", "--detach", action="store_true", help="leave it running, print its id")
-    add("-i", "--interactive", action="store_true", help="pass standard input on (not with -d)")
-    add("-t", "--tty", action="store_true", help="give it a terminal; -it for a shell")
     add(
         "--rm",
         action="store_true",
         help="remove the container when it ends; a foreground one then keeps no log",
     )
     add("--name", help="a name for it (default: one is made up)")
-    add(
-        "--rootfs",
-        metavar="DIR",
-        help="run the programs of a directory ('/': of this host); it is "
-        "only read, writes go to a layer that is thrown away",
-    )
-    add(
-        "-v",
-        "--volume",
-        action="append",
-        default=[],
-        metavar="HOST:GUEST[:ro]",
-        help="share a directory of the host, which must exist",
-    )
-    add_environment(parser)
-    add(
-        "-w",
-        "--workdir",
-        metavar="DIR",
-        help="its directory, made if missing (default: the image's, or /)",
-    )
-    add("-u", "--user", default="", metavar="USER[:GROUP]", help="names or numbers (default: root)")
-    add("--group-add", action="append", default=[], metavar="GROUP", help="a further group")
-    add(
-        "-m",
-        "--memory",
-        metavar="SIZE",
-        help="memory of the container, its kernel included "
-        f"(default: {MEMORY_DEFAULT_BYTES >> 20}m)",
-    )
-    add("--entrypoint", metavar="PROGRAM", help="a program that gets COMMAND as arguments")
     add("-h", "--hostname", metavar="NAME", help="default: the first 12 digits of the id")
     add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
-    add("--platform", help=f"what runs its kernel: {', '.join(NAMES)} (default: ${VARIABLE} or um)")
-    add(
-        "--kernel",
-        default="general",
-        metavar="PROFILE|ID|PATH",
-        help="its kernel (default: general)",
-    )
     add(
         "--detach-keys",
         default=DETACH_KEYS,
@@ -88,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what to type to leave it running (default: {DETACH_KEYS})",
     )
     add("--cidfile", metavar="FILE", help="write its id to a file that does not exist yet")
+    for part in _PARTS:
+        part.add_arguments(parser)
     add("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
@@ -132,28 +91,17 @@ def main(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> RunRequest:
     words = [word for index, word in enumerate(args.words) if index or word != "--"]
     image = words.pop(0) if args.rootfs is None and words else None
-    labels = dict(label.partition("=")[::2] for label in args.label)
-    memory = MEMORY_DEFAULT_BYTES if args.memory is None else parse_memory(args.memory)
-    return RunRequest(
+    request = RunRequest(
         image=image,
         args=tuple(words),
-        rootfs=args.rootfs,
-        entrypoint=args.entrypoint,
-        env=environment(args),
-        cwd=args.workdir,
-        user=args.user,
-        groups=tuple(args.group_add),
         hostname=args.hostname,
-        volumes=tuple(args.volume),
-        memory_bytes=memory,
-        platform=args.platform,
-        kernel=args.kernel,
-        terminal=args.tty,
-        stdin=args.interactive and not args.detach,
         remove=args.rm,
-        labels=labels,
+        labels=dict(label.partition("=")[::2] for label in args.label),
         log=args.detach or not args.rm,
     )
+    for part in _PARTS:
+        request = part.apply(request, args)
+    return request._replace(stdin=request.stdin and not args.detach)
 
 
 def _attend(record: Record, session: Session, args: argparse.Namespace) -> int | None:
@@ -161,8 +109,8 @@ def _attend(record: Record, session: Session, args: argparse.Namespace) -> int |
         return attach(session, stdin=args.interactive, tty=args.tty, detach_keys=args.detach_keys)
     except GuestError as error:
         # The session broke off: its kernel was killed or crashed, unless it still runs.
-        process = record.process()
-        if process is None or process.wait(1.0):
+        kernel = record.process()
+        if kernel is None or kernel.wait(1.0):
             condition = record.condition()
             print(f"drupe: container '{record.spec.name}' ended: {error}", file=sys.stderr)
             for line in record.console_tail().splitlines()[-5:]:
@@ -177,12 +125,12 @@ def _finish(store: Store, record: Record, status: int) -> int:
 
     A container that is removed anyway and has nothing to write is not waited for but ended.
     """
-    spec, process = record.spec, record.process()
-    if process is not None:
+    spec, kernel = record.spec, record.process()
+    if kernel is not None:
         if spec.remove and all(volume.readonly for volume in spec.volumes):
-            process.kill()
-        elif not process.wait(_POWER_OFF_TIMEOUT_S):
-            process.kill()
+            kernel.kill()
+        elif not kernel.wait(_POWER_OFF_TIMEOUT_S):
+            kernel.kill()
             print(
                 f"drupe: container '{spec.name}' did not power off and was killed",
                 file=sys.stderr,

@@ -26,6 +26,7 @@ from drupe.container.liveness import ProcessId
 from drupe.container.spec import ContainerSpec
 from drupe.errors import NotFoundError, StateError
 from drupe.store.atomic import read_json, write_json
+from drupe.store.schema import decode, encode
 
 _STATUS_TAIL_BYTES = 4096
 _CONSOLE_TAIL_BYTES = 16384
@@ -82,7 +83,9 @@ class Record:
         """
         if self._spec is None:
             try:
-                self._spec = ContainerSpec.from_json(read_json(self.directory / "config.json"))
+                self._spec = decode(
+                    ContainerSpec, read_json(self.directory / "config.json"), "a container"
+                )
             except FileNotFoundError as error:
                 raise NotFoundError(f"failed to find container '{self.id[:12]}': gone") from error
         return self._spec
@@ -115,7 +118,7 @@ class Record:
 
     def write_spec(self, spec: ContainerSpec) -> None:
         """Writes the specification, once."""
-        write_json(self.directory / "config.json", spec.to_json(), sync=False)
+        write_json(self.directory / "config.json", encode(spec), sync=False)
         self._spec = spec
 
     def write_process(self, pid: int) -> None:

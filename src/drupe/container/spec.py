@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from drupe.errors import SpecError, StateError
+from drupe.errors import SpecError
 
 MEMORY_DEFAULT_BYTES = 512 << 20
 MEMORY_LEAST_BYTES = 32 << 20
@@ -83,27 +83,6 @@ class ContainerSpec(NamedTuple):
     labels: dict[str, str]
     log: bool = True
     created_ns: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        volumes = [volume._asdict() for volume in self.volumes]
-        return {**self._asdict(), "volumes": volumes}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> ContainerSpec:
-        """The reverse of ``to_json``.
-
-        Raises:
-            StateError: it is not such a value.
-        """
-        try:
-            if unknown := set(value) - set(cls._fields):
-                raise StateError(f"failed to read a container: unknown keys {sorted(unknown)}")
-            lists = {k: tuple(value[k]) for k in ("args", "groups")}
-            volumes = tuple(Volume(**volume) for volume in value["volumes"])
-            return cls(**{**value, **lists, "volumes": volumes})
-        except (KeyError, TypeError) as error:
-            raise StateError(f"failed to read a container: {error}") from error
 
 
 def check_name(name: str) -> str:
