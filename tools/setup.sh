@@ -14,6 +14,7 @@ packages=(
 	ccache                                               # a second kernel build takes seconds
 	python3-venv                                         # the virtual environment
 	busybox-static cpio redis-server redis-tools tmux    # the tests
+	docker-registry                                      # the tests of pull and push
 	shellcheck                                           # lint
 )
 
@@ -65,13 +66,16 @@ install_packages() {
 		as_root apt-get -q update
 		as_root "${apt[@]}" "$@"
 	fi
-	case " $* " in
-	*" redis-server "*)
-		if [ -d /run/systemd/system ]; then
-			as_root systemctl disable redis-server >/dev/null 2>&1 || true
-		fi
-		;;
-	esac
+	local service
+	for service in docker-registry redis-server; do
+		case " $* " in
+		*" $service "*)
+			if [ -d /run/systemd/system ]; then
+				as_root systemctl disable "$service" >/dev/null 2>&1 || true
+			fi
+			;;
+		esac
+	done
 }
 
 # The distribution's python starts much faster than what version managers put in front of it.
