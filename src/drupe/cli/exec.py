@@ -11,6 +11,14 @@ from drupe.cli.stream import DETACH_KEYS, attach, detach_bytes
 from drupe.container import lifecycle
 from drupe.guest.spec import Process
 
+EXAMPLES = (
+    ("a shell in a container", "drupe exec -it web sh"),
+    ("input from a file, output to another", "drupe exec -i web wc -c </etc/hostname"),
+    ("as another user, elsewhere", "drupe exec -u nobody -w /tmp -e A=1 web env"),
+    ("one that goes on by itself", "drupe exec -d web sh -c 'sleep 60; touch /tmp/late'"),
+)
+SEE_ALSO = ("run", "logs", "ps")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""

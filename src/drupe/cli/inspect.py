@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 
-from drupe.cli.output import open_store, print_json
+from drupe.cli.documents import add_format, show_documents
+from drupe.cli.output import open_store
 from drupe.container.machine import machine_spec
 from drupe.container.record import Record
 from drupe.platform.registry import find_platform
 from drupe.store.schema import encode
 
+EXAMPLES = (
+    ("what is known of a container", "drupe inspect web"),
+    ("the host process of its kernel", "drupe inspect -f '{{.state.pid}}' web"),
+)
+SEE_ALSO = ("ps", "logs")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("--format", choices=("json",), default="json")
+    add_format(parser)
     parser.add_argument(
         "containers", nargs="+", metavar="container", help="name, id, or the beginning of an id"
     )
@@ -22,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
     store = open_store()
-    print_json([_describe(store.find(reference)) for reference in args.containers])
+    show_documents([_describe(store.find(name)) for name in args.containers], args.format)
     return 0
 
 

@@ -7,18 +7,48 @@ import json
 import sys
 from typing import TYPE_CHECKING, Self
 
+from drupe.cli import listing
+from drupe.cli.listing import Column, Listing
+
 if TYPE_CHECKING:
     from drupe.kbuild.kernels import Kernel
     from drupe.kbuild.progress import Progress
 
+_LISTING: Listing[Kernel] = Listing(
+    columns={
+        "ID": Column("ID", lambda k, _: k.id),
+        "Profile": Column("PROFILE", lambda k, _: k.profile),
+        "Platform": Column("PLATFORM", lambda k, _: k.platform),
+        "Version": Column("VERSION", lambda k, _: k.version),
+        "Size": Column("SIZE", lambda k, _: f"{k.size_bytes / 1e6:.1f} MB"),
+        "Built": Column("BUILT", lambda k, _: _built(k)),
+    },
+    table=("ID", "Profile", "Platform", "Version", "Size", "Built"),
+    quiet="ID",
+    document=lambda k: k.describe(),
+    filters={"profile": lambda k, value: k.profile == value},
+)
+
+EXAMPLES = (
+    (
+        "what run uses by default; nothing happens if it is there",
+        "drupe kernel build",
+    ),
+    ("kernels, and what they were built for", "drupe kernel ls"),
+    ("the configuration of one", "drupe kernel show general --config"),
+    ("remove one that nothing stands for", "drupe kernel rm 3332a93e0009"),
+)
+SEE_ALSO = ("system", "run")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    verbs = parser.add_subparsers(dest="kernel_verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(
+        dest="kernel_verb", required=True, metavar="VERB", help="what to do"
+    )
 
     ls = verbs.add_parser("ls", help="list kernels")
-    ls.add_argument("--format", choices=("table", "json"), default="table")
-    ls.add_argument("-q", "--quiet", action="store_true", help="print ids only")
+    listing.add_arguments(ls, _LISTING)
 
     build = verbs.add_parser("build", help="build a kernel and the guest's init")
     build.add_argument(
@@ -41,11 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--verbose", action="store_true", help="name every object compiled")
 
     show = verbs.add_parser("show", help="show one kernel")
-    show.add_argument("name", help="a profile, the beginning of an id, or a path")
+    show.add_argument("name", metavar="PROFILE", help="a profile, an id, or a path")
     show.add_argument("--config", action="store_true", help="print its configuration instead")
 
     rm = verbs.add_parser("rm", help="remove kernels; containers that run on them go on")
-    rm.add_argument("names", nargs="+", metavar="name", help="a profile or the beginning of an id")
+    rm.add_argument("names", nargs="+", metavar="PROFILE", help="a profile, or an id")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -57,27 +87,14 @@ def main(args: argparse.Namespace) -> int:
 def _ls(args: argparse.Namespace) -> int:
     from drupe.kbuild.kernels import list_kernels
 
-    kernels = list_kernels()
-    if args.quiet:
-        for kernel in kernels:
-            print(kernel.id)
-    elif args.format == "json":
-        print(json.dumps([kernel.describe() for kernel in kernels], indent=1))
-    else:
-        rows = [("ID", "PROFILE", "PLATFORM", "VERSION", "SIZE", "BUILT")]
-        rows += [_row(kernel) for kernel in kernels]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        for row in rows:
-            print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    listing.show(_LISTING, listing.select(_LISTING, list_kernels(), args.filter), args)
     return 0
 
 
-def _row(kernel: Kernel) -> tuple[str, str, str, str, str, str]:
+def _built(kernel: Kernel) -> str:
     import time
 
-    built = time.strftime("%Y-%m-%d %H:%M", time.localtime(kernel.built_at))
-    size = f"{kernel.size_bytes / 1e6:.1f} MB"
-    return kernel.id, kernel.profile, kernel.platform, kernel.version, size, built
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(kernel.built_at))
 
 
 def _build(args: argparse.Namespace) -> int:

@@ -8,6 +8,12 @@ from drupe.cli.numbers import parse_signal
 from drupe.cli.several import add_containers, for_each
 from drupe.container import lifecycle
 
+EXAMPLES = (
+    ("at once, without a word", "drupe kill web"),
+    ("have it read its configuration again", "drupe kill -s HUP web"),
+)
+SEE_ALSO = ("stop", "rm")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""

@@ -9,6 +9,12 @@ from drupe.cli.numbers import parse_count
 from drupe.cli.output import open_store
 from drupe.container.log import read_log
 
+EXAMPLES = (
+    ("the last lines, and those to come", "drupe logs -f --tail 10 web"),
+    ("with times", "drupe logs -t web"),
+)
+SEE_ALSO = ("ps", "inspect")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""

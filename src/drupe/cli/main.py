@@ -15,28 +15,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from drupe.errors import DrupeError
 
-VERBS = {
-    "run": "run a program in a new container",
-    "exec": "run another program in a running container",
-    "ps": "list containers",
-    "logs": "show what a container's main process wrote",
-    "stop": "end containers in order",
-    "kill": "send a signal to containers",
-    "wait": "wait until containers have ended, print their exit status",
-    "rm": "remove containers",
-    "inspect": "show everything about containers, their jail included",
-    "kernel": "list, build, show and remove container kernels",
-    "system": "look at this host",
-    "version": "show versions",
+TOPICS = {
+    "Containers": {
+        "run": "run a program in a new container",
+        "ps": "list containers",
+        "stop": "end containers in order",
+        "kill": "send a signal to containers",
+        "wait": "wait until containers have ended, print their exit status",
+        "rm": "remove containers",
+    },
+    "What goes on in a container": {
+        "exec": "run another program in a running container",
+        "logs": "show what a container's main process wrote",
+        "inspect": "show everything about containers, their jail included",
+    },
+    "This host": {
+        "kernel": "list, build, show and remove container kernels",
+        "system": "look at this host",
+        "completion": "print what makes a shell complete drupe's words",
+        "version": "show versions",
+    },
 }
-"""Verb → what ``drupe --help`` says of it; the module is ``drupe.cli.<verb>``."""
+"""Topic → verb → what ``drupe --help`` says of it; the module is ``drupe.cli.<verb>``."""
+
+VERBS = {verb: text for verbs in TOPICS.values() for verb, text in verbs.items()}
 
 EXIT_ENGINE = 125
 EXIT_NOT_INVOKED = 126
 EXIT_NOT_FOUND = 127
 EXIT_INTERRUPTED = 130
-
-_USAGE = "usage: drupe [--debug] VERB [OPTION ...] [ARGUMENT ...]"
 
 
 def main() -> None:
@@ -85,8 +92,16 @@ def _mind_interrupts() -> None:
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        _help()
+        from drupe.cli.help import overview
+
+        print(overview(TOPICS))
         return 0 if arguments else EXIT_ENGINE
+    if arguments[0] == "__complete" and len(arguments) > 2:
+        from drupe.cli.complete import answer
+
+        for line in answer(arguments[1], arguments[2:], VERBS):
+            print(line)
+        return 0
     verb = "version" if arguments[0] in {"-v", "--version"} else arguments[0]
     if verb not in VERBS:
         from drupe.errors import SpecError
@@ -97,18 +112,6 @@ def _dispatch(arguments: list[str]) -> int:
     module = importlib.import_module(f"drupe.cli.{verb}")
     status: int = module.main(parse(verb, VERBS[verb], module, arguments[1:]))
     return status
-
-
-def _help() -> None:
-    print(_USAGE)
-    print("\nContainers that each run on a Linux kernel of their own.\n\nverbs:")
-    width = max(map(len, VERBS))
-    for verb, text in VERBS.items():
-        print(f"  {verb.ljust(width)}  {text}")
-    print("\n'drupe VERB --help' tells more. Exit status: 125 if drupe itself failed, 126 or 127")
-    print(
-        "if a command could not be run or found, else the command's own. --debug shows tracebacks."
-    )
 
 
 def _report(error: DrupeError | OSError) -> int:

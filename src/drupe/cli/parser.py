@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from drupe.errors import SpecError
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises instead of exiting."""
+    """An argument parser that raises instead of exiting, and whose help teaches.
+
+    Of a verb's module, ``DESCRIPTION`` (a text), ``EXAMPLES`` (pairs: what for, a command line) and
+    ``SEE_ALSO`` (verbs) are part of the help, where they are there.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raises SpecError for bad arguments."""
@@ -19,6 +27,40 @@ class Parser(argparse.ArgumentParser):
             hint=f"'{self.prog} --help' lists them",
         )
 
+    def format_help(self) -> str:
+        """The help, with the examples of the verb."""
+        from drupe.cli.help import epilog, usage
+
+        self.usage = self.usage or usage(self.prog, self._actions)
+        self.epilog = epilog(self.prog)
+        return super().format_help()
+
+    @property
+    def declared(self) -> list[argparse.Action]:
+        """All that was declared, in order: what completion and manual are made of."""
+        return self._actions
+
+    @property
+    def groups(self) -> list[argparse._ArgumentGroup]:
+        """The groups of the help."""
+        return self._action_groups
+
+
+def make_parser(verb: str, text: str, module: ModuleType) -> Parser:
+    """The parser of a verb, as its module declares it."""
+    parser = Parser(
+        prog=f"drupe {verb}",
+        description=text[0].upper() + text[1:] + ".",
+        conflict_handler="resolve",  # run's -h is the host name
+    )
+    module.add_arguments(parser)
+    for action in parser.declared:
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 (no other name)
+            for sub in action._get_subactions():  # noqa: SLF001
+                said = sub.help or ""
+                action.choices[sub.dest].description = said[:1].upper() + said[1:] + "."
+    return parser
+
 
 def parse(verb: str, text: str, module: ModuleType, arguments: list[str]) -> argparse.Namespace:
     """Parses a verb's arguments as its module declares them.
@@ -26,11 +68,4 @@ def parse(verb: str, text: str, module: ModuleType, arguments: list[str]) -> arg
     Raises:
         SpecError: they are not right.
     """
-    parser = Parser(
-        prog=f"drupe {verb}",
-        description=text[0].upper() + text[1:] + ".",
-        allow_abbrev=False,
-        conflict_handler="resolve",  # run's -h is the host name
-    )
-    module.add_arguments(parser)
-    return parser.parse_args(arguments)
+    return make_parser(verb, text, module).parse_args(arguments)

@@ -4,64 +4,48 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import time
+from typing import NamedTuple
 
-from drupe.cli.output import ago, open_store, print_json, print_table, status_text
+from drupe.cli import listing
+from drupe.cli.listing import Column, Listing, shorten
+from drupe.cli.output import ago, open_store, status_text
 from drupe.container.record import Condition, Record, State
 from drupe.errors import NotFoundError, StateError
+
+EXAMPLES = (
+    ("containers that run", "drupe ps"),
+    ("all, with what they were started with in full", "drupe ps -a --no-trunc"),
+    ("names and states, for a script", "drupe ps -a --format '{{.Names}} {{.State}}'"),
+    ("those that failed", "drupe ps -a -f exited=1 -f exited=137"),
+)
+SEE_ALSO = ("inspect", "logs", "rm")
 
 _COMMAND_COLUMNS = 30
 _SHORT_ID_DIGITS = 12
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
-    add = parser.add_argument
-    add("-a", "--all", action="store_true", help="those that have ended, too")
-    add("-q", "--quiet", action="store_true", help="print ids only")
-    add("--no-trunc", action="store_true", help="do not shorten ids and commands")
-    add("--format", choices=("table", "json"), default="table")
+class _Entry(NamedTuple):
+    record: Record
+    condition: Condition
+
+    @property
+    def root(self) -> str:
+        return self.record.spec.image_name or str(self.record.spec.rootfs)
 
 
-def main(args: argparse.Namespace) -> int:
-    """Runs the verb; returns the exit status."""
-    listed = []
-    for record in open_store().list():
-        try:
-            condition, _ = record.condition(), record.spec
-        except (NotFoundError, StateError):
-            continue  # removed meanwhile, or spoilt, which has been told
-        if args.all or condition.state is State.RUNNING:
-            listed.append((record, condition))
-    if args.format == "json":
-        print_json([_as_json(*entry) for entry in listed])
-    elif args.quiet:
-        for record, _ in listed:
-            print(record.id if args.no_trunc else record.id[:_SHORT_ID_DIGITS])
-    else:
-        heading = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES")
-        print_table([heading, *(_row(*entry, full=args.no_trunc) for entry in reversed(listed))])
-    return 0
+def _short(identity: str, *, full: bool) -> str:
+    return identity if full else identity[:_SHORT_ID_DIGITS]
 
 
-def _row(record: Record, condition: Condition, *, full: bool) -> tuple[str, ...]:
-    spec = record.spec
-    command = shlex.join(spec.args)
-    if len(command) > _COMMAND_COLUMNS and not full:
-        command = command[: _COMMAND_COLUMNS - 1] + "…"
-    return (
-        record.id if full else record.id[:_SHORT_ID_DIGITS],
-        spec.image_name or str(spec.rootfs),
-        "".join(c if c.isprintable() else "?" for c in command),
-        ago(spec.created_ns),
-        status_text(condition, spec.created_ns),
-        spec.name,
-    )
+def _time(ns: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(ns / 1e9))
 
 
-def _as_json(record: Record, condition: Condition) -> dict[str, object]:
-    spec = record.spec
+def _as_json(entry: _Entry) -> dict[str, object]:
+    spec, condition = entry.record.spec, entry.condition
     return {
-        "id": record.id,
+        "id": entry.record.id,
         "name": spec.name,
         "image": spec.image_name,
         "rootfs": spec.rootfs,
@@ -73,3 +57,59 @@ def _as_json(record: Record, condition: Condition) -> dict[str, object]:
         "exit_status": condition.status,
         "labels": spec.labels,
     }
+
+
+_LISTING = Listing[_Entry](
+    columns={
+        "ID": Column("CONTAINER ID", lambda e, full: _short(e.record.id, full=full)),
+        "Image": Column("IMAGE", lambda e, _: e.root),
+        "Command": Column(
+            "COMMAND",
+            lambda e, full: shorten(shlex.join(e.record.spec.args), _COMMAND_COLUMNS, full=full),
+        ),
+        "RunningFor": Column("CREATED", lambda e, _: ago(e.record.spec.created_ns)),
+        "CreatedAt": Column("CREATED AT", lambda e, _: _time(e.record.spec.created_ns)),
+        "Status": Column("STATUS", lambda e, _: status_text(e.condition, e.record.spec.created_ns)),
+        "State": Column("STATE", lambda e, _: str(e.condition.state)),
+        "Names": Column("NAMES", lambda e, _: e.record.spec.name),
+        "Pid": Column("PID", lambda e, _: str(e.condition.pid or "")),
+        "Platform": Column("PLATFORM", lambda e, _: e.record.spec.platform),
+        "Labels": Column(
+            "LABELS", lambda e, _: ",".join(f"{k}={v}" for k, v in e.record.spec.labels.items())
+        ),
+    },
+    table=("ID", "Image", "Command", "RunningFor", "Status", "Names"),
+    quiet="ID",
+    document=_as_json,
+    filters={
+        "id": lambda e, value: e.record.id.startswith(value),
+        "name": lambda e, value: value in e.record.spec.name,
+        "status": lambda e, value: str(e.condition.state) == value,
+        "exited": lambda e, value: str(e.condition.status) == value,
+        "ancestor": lambda e, value: e.root == value,
+    },
+    labels=lambda e: e.record.spec.labels,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("-a", "--all", action="store_true", help="those that have ended, too")
+    listing.add_arguments(parser, _LISTING)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    listed = []
+    # As docker does: who asks for a state means all that have it.
+    ended = args.all or any(text.startswith(("status=", "exited=")) for text in args.filter)
+    for record in open_store().list():
+        try:
+            condition, _ = record.condition(), record.spec
+        except (NotFoundError, StateError):
+            continue  # removed meanwhile, or spoilt, which has been told
+        if ended or condition.state is State.RUNNING:
+            listed.append(_Entry(record, condition))
+    chosen = listing.select(_LISTING, listed, args.filter)
+    listing.show(_LISTING, chosen if args.format == "json" or args.quiet else chosen[::-1], args)
+    return 0

@@ -6,6 +6,13 @@ import argparse
 
 from drupe.cli.several import add_containers, for_each
 
+EXAMPLES = (
+    ("one that has ended", "drupe rm web"),
+    ("whatever it is doing", "drupe rm -f web"),
+    ("all that have ended", "drupe rm $(drupe ps -aq -f status=exited)"),
+)
+SEE_ALSO = ("stop", "ps")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""

@@ -22,6 +22,15 @@ from drupe.guest.session import Session
 _PARTS = (process, storage, machine)
 """Options that describe a container, by concern."""
 
+EXAMPLES = (
+    ("one program, and nothing left of it", "drupe run --rm busybox uname -sr"),
+    ("a shell in a terminal; ctrl-p ctrl-q leaves it running", "drupe run -it --rm busybox"),
+    ("a container that goes on by itself", "drupe run -d --name clock busybox sleep 1000"),
+    ("a directory of the host", "drupe run --rm -v ./shared:/data busybox ls /data"),
+    ("the programs of this host, on another kernel", "drupe run --rm --rootfs / uname -r"),
+)
+SEE_ALSO = ("exec", "ps", "logs", "stop", "rm")
+
 _POWER_OFF_TIMEOUT_S = 30.0
 
 

@@ -10,6 +10,12 @@ from drupe.container import lifecycle
 from drupe.container.record import Record
 from drupe.container.store import Store
 
+EXAMPLES = (
+    ("SIGTERM, and SIGKILL ten seconds later", "drupe stop web"),
+    ("with another signal, and less patience", "drupe stop -s INT -t 2 web"),
+)
+SEE_ALSO = ("kill", "rm")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""

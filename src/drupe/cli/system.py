@@ -16,6 +16,12 @@ from drupe.guest.protocol import Type
 from drupe.platform.base import Finding
 from drupe.platform.registry import NAMES, find_platform
 
+EXAMPLES = (
+    ("whether containers can run here, and what is missing", "drupe system check"),
+    ("the same for a script", "drupe system check --format json"),
+)
+SEE_ALSO = ("kernel", "version")
+
 _TOOLS = {
     "mkfs.erofs": ("makes root images", "apt-get install erofs-utils"),
     "busybox": ("the embedded image", "apt-get install busybox-static"),
@@ -31,9 +37,13 @@ _TOOLS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    verbs = parser.add_subparsers(dest="system_verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(
+        dest="system_verb", required=True, metavar="VERB", help="what to do"
+    )
     check = verbs.add_parser("check", help="what this host offers and lacks, with the way out")
-    check.add_argument("--format", choices=("table", "json"), default="table")
+    check.add_argument(
+        "--format", choices=("table", "json"), default="table", help="default: table"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

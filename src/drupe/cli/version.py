@@ -6,10 +6,13 @@ import argparse
 
 from drupe.cli.output import print_json
 
+EXAMPLES = (("of drupe and of its kernels", "drupe version"),)
+SEE_ALSO = ("kernel", "system")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 
 def main(args: argparse.Namespace) -> int:

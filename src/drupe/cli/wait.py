@@ -7,6 +7,9 @@ import argparse
 from drupe.cli.several import add_containers, for_each
 from drupe.container import lifecycle
 
+EXAMPLES = (("the exit status of a job in the background", "drupe wait job"),)
+SEE_ALSO = ("run", "ps", "logs")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""

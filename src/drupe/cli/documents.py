@@ -1,0 +1,47 @@
+"""``--format`` of verbs that show everything about a few things: JSON, or a template on each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from drupe.cli.output import print_json
+from drupe.cli.template import Field, member, parse_template, unknown_field
+
+
+def add_format(parser: argparse._ActionsContainer) -> None:
+    """Declares the option."""
+    parser.add_argument(
+        "-f",
+        "--format",
+        default="json",
+        metavar="TEMPLATE",
+        help="json (default), or a template such as '{{.state.pid}}', a line for each",
+    )
+
+
+def show_documents(documents: Sequence[Mapping[str, object]], form: str) -> None:
+    """Prints what is known of each thing.
+
+    Raises:
+        SpecError: the format is none, or names a field that is not there.
+    """
+    if form == "json":
+        print_json(documents)
+        return
+    template = parse_template(form)
+    for document in documents:
+        print(template.render(partial(_value, document)))
+
+
+def _value(document: Mapping[str, object], field: Field) -> object:
+    value: object = document
+    for name in field.path:
+        try:
+            value = member(value, name)
+        except KeyError:
+            raise unknown_field(field, value) from None
+    if field.argument is not None:
+        raise unknown_field(field, document)
+    return value
