@@ -34,10 +34,47 @@ static const char *add_mount(struct boot *boot, const uint8_t *payload, size_t s
 	return NULL;
 }
 
-const char *boot_add(struct boot *boot, uint16_t type, const uint8_t *payload, size_t size)
+static const char *add_sysctl(struct boot *boot, const uint8_t *payload, size_t size)
 {
-	if (type == DRUPE_MOUNT)
-		return add_mount(boot, payload, size);
+	struct boot_sysctl *entry = &boot->sysctls[boot->sysctl_count];
+	const uint8_t *nul = memchr(payload, 0, size);
+
+	if (boot->sysctl_count == BOOT_SYSCTLS_MAX)
+		return "too many frames of one type";
+	if (!nul || nul == payload || !text_ok(nul + 1, size - (size_t)(nul + 1 - payload)))
+		return "a kernel setting is a path, a NUL and a value";
+	entry->payload = malloc(size + 1);
+	if (!entry->payload)
+		return "out of memory";
+	memcpy(entry->payload, payload, size);
+	entry->payload[size] = 0;
+	entry->path = (const char *)entry->payload;
+	entry->value = entry->path + (nul + 1 - payload);
+	boot->sysctl_count++;
+	return NULL;
+}
+
+static const char *add_limit(struct boot *boot, const uint8_t *payload)
+{
+	struct drupe_limit limit;
+
+	memcpy(&limit, payload, sizeof(limit));
+	if (limit.zero)
+		return "unknown limit";
+	switch (limit.kind) {
+	case DRUPE_LIMIT_PIDS:
+		boot->pids = limit.value;
+		return NULL;
+	case DRUPE_LIMIT_SHM:
+		boot->shm_bytes = limit.value;
+		return NULL;
+	default:
+		return "unknown limit";
+	}
+}
+
+static const char *add_hostname(struct boot *boot, const uint8_t *payload, size_t size)
+{
 	if (boot->hostname[0])
 		return "a frame that may come once came twice";
 	memcpy(boot->hostname, payload, size);
@@ -45,9 +82,25 @@ const char *boot_add(struct boot *boot, uint16_t type, const uint8_t *payload, s
 	return NULL;
 }
 
+const char *boot_add(struct boot *boot, uint16_t type, const uint8_t *payload, size_t size)
+{
+	switch (type) {
+	case DRUPE_MOUNT:
+		return add_mount(boot, payload, size);
+	case DRUPE_SYSCTL:
+		return add_sysctl(boot, payload, size);
+	case DRUPE_LIMIT:
+		return add_limit(boot, payload);
+	default:
+		return add_hostname(boot, payload, size);
+	}
+}
+
 void boot_clear(struct boot *boot)
 {
 	for (uint32_t i = 0; i < boot->count; i++)
 		free(boot->mounts[i].payload);
+	for (uint32_t i = 0; i < boot->sysctl_count; i++)
+		free(boot->sysctls[i].payload);
 	memset(boot, 0, sizeof(*boot));
 }

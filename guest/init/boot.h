@@ -11,13 +11,25 @@ struct boot_mount {
 	uint8_t *payload;		/* what @text points into */
 };
 
+#define BOOT_SYSCTLS_MAX	256
+
+struct boot_sysctl {
+	const char *path;		/* below /proc/sys */
+	const char *value;
+	uint8_t *payload;		/* what both point into */
+};
+
 struct boot {
 	char hostname[DRUPE_HOSTNAME_MAX + 1];	/* empty: leave it */
 	uint32_t count;
 	struct boot_mount mounts[DRUPE_MOUNTS_MAX];
+	uint32_t sysctl_count;
+	struct boot_sysctl sysctls[BOOT_SYSCTLS_MAX];
+	uint64_t pids;			/* 0: no limit */
+	uint64_t shm_bytes;		/* 0: the file system's default */
 };
 
-/* Takes HOSTNAME or MOUNT. NULL, or the rule that it breaks. */
+/* Takes any frame of a container but BOOT. NULL, or the rule that it breaks. */
 const char *boot_add(struct boot *boot, uint16_t type, const uint8_t *payload, size_t size);
 void boot_clear(struct boot *boot);
 

@@ -16,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "exec.h"
@@ -28,6 +30,20 @@
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER	0x5441
 #endif
+
+/* From linux/capability.h, which musl does not bring. */
+#define CAPABILITY_VERSION	0x20080522
+
+struct capability_header {
+	uint32_t version;
+	int pid;
+};
+
+struct capability_words {
+	uint32_t effective;
+	uint32_t permitted;
+	uint32_t inheritable;
+};
 
 static int report_fd;
 
@@ -133,15 +149,69 @@ static void set_rlimits(const struct spec *spec)
 	}
 }
 
-static void become(const struct user *user)
+static void set_oom_score(const struct spec *spec)
+{
+	char text[16];
+	int fd;
+
+	if (!spec->oom_set)
+		return;
+	snprintf(text, sizeof(text), "%d", (int)spec->oom.score - 1000);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to set the OOM score to %s: %s", text,
+		     strerror(errno));
+	close(fd);
+}
+
+static bool keeps(const struct spec *spec, int capability)
+{
+	return !spec->capabilities_set || spec->capabilities.kept >> capability & 1;
+}
+
+/* What no execve() can give back; needs CAP_SETPCAP, hence before the user changes. */
+static void bound_capabilities(const struct spec *spec)
+{
+	for (int i = 0; i < 64 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
+		if (!keeps(spec, i) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
+			fail(DRUPE_STAGE_PROCESS, errno, "failed to drop capability %d: %s", i,
+			     strerror(errno));
+}
+
+static void keep_capabilities(const struct spec *spec)
+{
+	struct capability_header header = { .version = CAPABILITY_VERSION };
+	struct capability_words words[2];
+
+	if (!spec->capabilities_set)
+		return;
+	if (syscall(SYS_capget, &header, words) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to read capabilities: %s",
+		     strerror(errno));
+	for (int i = 0; i < 2; i++) {
+		uint32_t kept = (uint32_t)(spec->capabilities.kept >> (32 * i));
+
+		words[i].permitted &= kept;
+		words[i].effective = words[i].permitted;
+		words[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &header, words) < 0 ||
+	    (spec->capabilities.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to limit capabilities: %s",
+		     strerror(errno));
+}
+
+static void become(const struct spec *spec, const struct user *user)
 {
 	/* The fake guest of the tests may run without rights. */
 	if (geteuid() != 0)
 		return;
+	bound_capabilities(spec);
 	if (setgroups(user->count, user->groups) < 0 || setgid(user->gid) < 0 ||
 	    setuid(user->uid) < 0)
 		fail(DRUPE_STAGE_PROCESS, errno, "failed to become user %u: %s", user->uid,
 		     strerror(errno));
+	keep_capabilities(spec);
 }
 
 static bool has(char **env, const char *name)
@@ -192,8 +262,11 @@ _Noreturn void child_run(const struct child *child)
 	env = environment(child, &user);
 	umask(022);
 	enter_directory(spec->cwd ? spec->cwd : "/");
+	set_oom_score(spec);
 	set_rlimits(spec);
-	become(&user);
+	become(spec, &user);
+	if (spec->umask_set)
+		umask(spec->umask.mask);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	error = exec_search(args, env);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -51,8 +52,9 @@ static int mount_below(int dev, const char *name, const char *type, unsigned lon
 	return error;
 }
 
-static int fill(int dev, int *pts)
+static int fill(int dev, uint64_t shm_bytes, int *pts)
 {
+	char options[64] = "mode=1777";
 	int error;
 
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
@@ -62,7 +64,10 @@ static int fill(int dev, int *pts)
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0)
 			return errno;
-	error = mount_below(dev, "shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+	if (shm_bytes)
+		snprintf(options, sizeof(options), "mode=1777,size=%llu",
+			 (unsigned long long)shm_bytes);
+	error = mount_below(dev, "shm", "tmpfs", MS_NOSUID | MS_NODEV, options);
 	if (error)
 		return error;
 	/* A fitted kernel may lack these two: then the container has none. */
@@ -73,7 +78,7 @@ static int fill(int dev, int *pts)
 	return 0;
 }
 
-int devices_make(int root, int *pts)
+int devices_make(int root, uint64_t shm_bytes, int *pts)
 {
 	mode_t mask = umask(0);
 	int error = mount_below(root, "dev", "tmpfs", MS_NOSUID, "mode=755");
@@ -81,7 +86,7 @@ int devices_make(int root, int *pts)
 
 	if (!error) {
 		dev = place_open(root, "dev");
-		error = dev < 0 ? errno : fill(dev, pts);
+		error = dev < 0 ? errno : fill(dev, shm_bytes, pts);
 		if (dev >= 0)
 			close(dev);
 	}

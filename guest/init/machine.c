@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "boot.h"
+#include "group.h"
 #include "mounts.h"
 
 static int pts = -1;
@@ -59,12 +60,40 @@ static void raise_loopback(void)
 	close(fd);
 }
 
+static int write_sysctl(const struct boot_sysctl *entry, char *text, size_t size)
+{
+	char path[1024];
+	ssize_t length = (ssize_t)strlen(entry->value);
+	int error = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/%s", entry->path);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, entry->value, (size_t)length) != length)
+		error = errno;
+	if (fd >= 0)
+		close(fd);
+	if (error)
+		snprintf(text, size, "failed to set kernel setting '%.200s' to '%.100s': %s",
+			 entry->path, entry->value, strerror(error));
+	return error;
+}
+
 int machine_boot(const struct boot *boot, char *text, size_t size)
 {
 	int error = mounts_make(boot, &pts, text, size);
 
+	for (uint32_t i = 0; i < boot->sysctl_count && !error; i++)
+		error = write_sysctl(&boot->sysctls[i], text, size);
 	if (error)
 		return error;
+	if (boot->pids) {
+		error = group_limit_pids(boot->pids);
+		if (error) {
+			snprintf(text, size, "failed to limit processes: %s", strerror(error));
+			return error;
+		}
+	}
 	if (boot->hostname[0] && sethostname(boot->hostname, strlen(boot->hostname)) < 0) {
 		error = errno;
 		snprintf(text, size, "failed to set host name '%s': %s", boot->hostname,
@@ -87,6 +116,12 @@ int machine_ptmx(void)
 
 void machine_child(void)
 {
+	group_join();
+}
+
+int machine_limit_pids(uint64_t most)
+{
+	return group_limit_pids(most);
 }
 
 void machine_kill_all(void)

@@ -19,6 +19,8 @@ int machine_accept(int control);	/* nonblocking descriptor or -errno */
 int machine_boot(const struct boot *boot, char *text, size_t size);
 int machine_ptmx(void);			/* a new PTY's master or -errno */
 void machine_child(void);		/* in a new child, before all else */
+/* At most so many processes and threads of the container; 0: no limit. 0 or an errno. */
+int machine_limit_pids(uint64_t most);
 void machine_kill_all(void);		/* SIGKILL to all but the init */
 _Noreturn void machine_power_off(void);
 

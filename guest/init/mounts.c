@@ -91,7 +91,7 @@ static int mount_kernel_fs(int root, const char *path, const char *type, struct 
 	return error;
 }
 
-static int mount_system(int root, int *pts, struct reason *reason)
+static int mount_system(int root, uint64_t shm_bytes, int *pts, struct reason *reason)
 {
 	struct reason ignored;
 	char text[128];
@@ -107,7 +107,7 @@ static int mount_system(int root, int *pts, struct reason *reason)
 	/* A fitted kernel may lack control groups. */
 	if (access("/proc/cgroups", F_OK) == 0)
 		mount_kernel_fs(root, "sys/fs/cgroup", "cgroup2", &ignored);
-	error = devices_make(root, pts);
+	error = devices_make(root, shm_bytes, pts);
 	if (error)
 		return fail(reason, error, "failed to make '/dev' in the root");
 	return 0;
@@ -144,7 +144,7 @@ int mounts_make(const struct boot *boot, int *pts, char *text, size_t size)
 	root = open(NEW_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return fail(&reason, errno, "failed to open the root");
-	error = mount_system(root, pts, &reason);
+	error = mount_system(root, boot->shm_bytes, pts, &reason);
 	for (uint32_t i = 1; i < boot->count && !error; i++)
 		error = mount_below(root, &boot->mounts[i], &reason);
 	if (!error && (fchdir(root) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 ||

@@ -174,6 +174,8 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 	case DRUPE_HOSTNAME:
 	case DRUPE_MOUNT:
 	case DRUPE_BOOT:
+	case DRUPE_LIMIT:
+	case DRUPE_SYSCTL:
 		return take_boot(session, type, payload, size);
 	case DRUPE_ARG:
 	case DRUPE_ENV:
@@ -181,6 +183,9 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 	case DRUPE_USER:
 	case DRUPE_GROUP:
 	case DRUPE_RLIMIT:
+	case DRUPE_CAPABILITIES:
+	case DRUPE_UMASK:
+	case DRUPE_OOM:
 	case DRUPE_TERMINAL:
 		return take_spec(session, type, payload, size);
 	case DRUPE_START:

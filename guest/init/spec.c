@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const char no_memory[] = "out of memory";
+static const char twice[] = "a frame that may come once came twice";
 
 struct spec *spec_new(void)
 {
@@ -65,7 +66,7 @@ char **texts_vector(const struct texts *texts, size_t spare)
 static const char *add_once(char **place, const uint8_t *text, size_t size)
 {
 	if (*place)
-		return "a frame that may come once came twice";
+		return twice;
 	*place = malloc(size + 1);
 	if (!*place)
 		return no_memory;
@@ -87,6 +88,35 @@ static const char *add_rlimit(struct spec *spec, const uint8_t *payload)
 	spec->rlimits[limit.resource] = limit;
 	spec->rlimit_set[limit.resource] = true;
 	return NULL;
+}
+
+static const char *add_capabilities(struct spec *spec, const uint8_t *payload)
+{
+	struct drupe_capabilities *capabilities = &spec->capabilities;
+
+	if (spec->capabilities_set)
+		return twice;
+	spec->capabilities_set = true;
+	memcpy(capabilities, payload, sizeof(*capabilities));
+	return capabilities->no_new_privs > 1 || capabilities->zero ? "unknown capabilities" : NULL;
+}
+
+static const char *add_umask(struct spec *spec, const uint8_t *payload)
+{
+	if (spec->umask_set)
+		return twice;
+	spec->umask_set = true;
+	memcpy(&spec->umask, payload, sizeof(spec->umask));
+	return spec->umask.mask > 0777 ? "no such file mode mask" : NULL;
+}
+
+static const char *add_oom(struct spec *spec, const uint8_t *payload)
+{
+	if (spec->oom_set)
+		return twice;
+	spec->oom_set = true;
+	memcpy(&spec->oom, payload, sizeof(spec->oom));
+	return spec->oom.score > 2000 ? "no such OOM score" : NULL;
 }
 
 const char *spec_add(struct spec *spec, uint16_t type, const uint8_t *payload, size_t size)
@@ -112,9 +142,15 @@ const char *spec_add(struct spec *spec, uint16_t type, const uint8_t *payload, s
 		return texts_add(&spec->groups, payload, size, DRUPE_GROUPS_MAX);
 	case DRUPE_RLIMIT:
 		return add_rlimit(spec, payload);
+	case DRUPE_CAPABILITIES:
+		return add_capabilities(spec, payload);
+	case DRUPE_UMASK:
+		return add_umask(spec, payload);
+	case DRUPE_OOM:
+		return add_oom(spec, payload);
 	case DRUPE_TERMINAL:
 		if (spec->terminal)
-			return "a frame that may come once came twice";
+			return twice;
 		spec->terminal = true;
 		memcpy(&spec->window, payload, sizeof(spec->window));
 		return NULL;

@@ -29,6 +29,12 @@ struct spec {
 	struct drupe_rlimit rlimits[SPEC_RLIMITS];
 	bool terminal;
 	struct drupe_window window;
+	bool capabilities_set;
+	struct drupe_capabilities capabilities;
+	bool umask_set;
+	struct drupe_umask umask;
+	bool oom_set;
+	struct drupe_oom oom;
 };
 
 struct spec *spec_new(void);

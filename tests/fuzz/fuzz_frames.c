@@ -61,9 +61,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		switch (frame.type) {
 		case DRUPE_HOSTNAME:
 		case DRUPE_MOUNT:
+		case DRUPE_LIMIT:
+		case DRUPE_SYSCTL:
 			why = boot_add(&boot, frame.type, payload, frame.size);
 			break;
 		case DRUPE_ARG ... DRUPE_TERMINAL:
+		case DRUPE_CAPABILITIES ... DRUPE_OOM:
 			why = spec_add(spec, frame.type, payload, frame.size);
 			break;
 		default:

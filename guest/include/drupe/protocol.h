@@ -15,8 +15,10 @@
  *
  *	host				guest
  *	HELLO				HELLO
- *	[HOSTNAME MOUNT* BOOT]		READY | ERROR		first session only
- *	[ARG+ ENV* CWD? USER? GROUP* RLIMIT* TERMINAL? START]
+ *	[HOSTNAME MOUNT* SYSCTL* LIMIT* BOOT]
+ *					READY | ERROR		first session only
+ *	[ARG+ ENV* CWD? USER? GROUP* RLIMIT* CAPABILITIES? UMASK? OOM?
+ *	 TERMINAL? START]
  *					STARTED | ERROR
  *	STDIN* STDIN_EOF SIGNAL* WINDOW*
  *					STDOUT* STDERR* STDIN_CREDIT*
@@ -38,7 +40,7 @@
 #include <stdint.h>
 
 #define DRUPE_MAGIC		0x50555244u	/* "DRUP" */
-#define DRUPE_VERSION		1
+#define DRUPE_VERSION		2
 
 /* Payload bytes of one frame: one argument of execve() at its largest. */
 #define DRUPE_FRAME_MAX		131072u
@@ -66,6 +68,8 @@ enum drupe_type {
 	DRUPE_HOSTNAME = 16,	/* the name, no NUL */
 	DRUPE_MOUNT,		/* struct drupe_mount, then its strings */
 	DRUPE_BOOT,		/* empty: mount all, make the devices */
+	DRUPE_LIMIT = 25,	/* struct drupe_limit */
+	DRUPE_SYSCTL,		/* a path below /proc/sys, NUL, the value */
 
 	/* host to guest: one process */
 	DRUPE_ARG = 32,		/* one argument, no NUL; the first is the file */
@@ -76,6 +80,9 @@ enum drupe_type {
 	DRUPE_RLIMIT,		/* struct drupe_rlimit */
 	DRUPE_TERMINAL,		/* struct drupe_window: give it a PTY */
 	DRUPE_START,		/* struct drupe_start */
+	DRUPE_CAPABILITIES,	/* struct drupe_capabilities */
+	DRUPE_UMASK,		/* struct drupe_umask */
+	DRUPE_OOM,		/* struct drupe_oom */
 
 	/* host to guest: while the process runs */
 	DRUPE_STDIN = 48,	/* bytes */
@@ -124,6 +131,33 @@ struct drupe_rlimit {
 	uint32_t zero;
 	uint64_t soft;		/* all ones: unlimited */
 	uint64_t hard;
+};
+
+/* What a process may ever have, and gets if it is root's. */
+struct drupe_capabilities {
+	uint64_t kept;		/* one bit each, Linux's numbers, CAP_* */
+	uint32_t no_new_privs;	/* 0 or 1: execve() gives no rights */
+	uint32_t zero;
+};
+
+struct drupe_umask {
+	uint32_t mask;		/* 0..0777 */
+};
+
+/* Whom the container's kernel kills when memory runs out. */
+struct drupe_oom {
+	uint32_t score;		/* oom_score_adj + 1000: 0..2000 */
+};
+
+enum drupe_limit_kind {
+	DRUPE_LIMIT_PIDS = 1,	/* processes and threads; 0: no limit */
+	DRUPE_LIMIT_SHM,	/* bytes in /dev/shm */
+};
+
+struct drupe_limit {
+	uint32_t kind;		/* enum drupe_limit_kind */
+	uint32_t zero;
+	uint64_t value;
 };
 
 struct drupe_window {

@@ -160,14 +160,12 @@ class Container(ContainerView):
             )
         return engine.wait(self._record, 0.0)
 
-    async def stop(
-        self, grace: float = lifecycle.STOP_GRACE_S, *, signal: int = signals.SIGTERM
-    ) -> int | None:
+    async def stop(self, grace: float | None = None, *, signal: int | None = None) -> int | None:
         """Ends the container in order: ``drupe.Container.stop``. When cancelled, at once."""
         check_seconds("grace", grace)
-        check_signal(signal)
+        number = None if signal is None else check_signal(signal)
         condition = await in_thread(
-            lambda: lifecycle.stop(self._record, signal=signal, grace_s=grace),
+            lambda: lifecycle.stop(self._record, signal=number, grace_s=grace),
             abort=lambda: engine.end_machine(self._record),
         )
         return condition.status

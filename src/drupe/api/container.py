@@ -177,19 +177,18 @@ class Container(ContainerView):
         check_seconds("timeout", timeout)
         return engine.wait(self._record, timeout)
 
-    def stop(
-        self, grace: float = lifecycle.STOP_GRACE_S, *, signal: int = signals.SIGTERM
-    ) -> int | None:
+    def stop(self, grace: float | None = None, *, signal: int | None = None) -> int | None:
         """Ends the container in order, if it runs; returns its exit status.
 
         What it wrote to volumes is on the host afterwards.
 
         Args:
-            grace: seconds between the signal and SIGKILL.
-            signal: to the main process.
+            grace: seconds between the signal and SIGKILL; default: its ``stop_timeout``.
+            signal: to the main process; default: its ``stop_signal``.
         """
         check_seconds("grace", grace)
-        return lifecycle.stop(self._record, signal=check_signal(signal), grace_s=grace).status
+        number = None if signal is None else check_signal(signal)
+        return lifecycle.stop(self._record, signal=number, grace_s=grace).status
 
     def kill(self, signal: int = signals.SIGKILL) -> None:
         """Sends a signal to the main process.

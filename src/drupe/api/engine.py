@@ -167,7 +167,7 @@ def exec_process(
         stdin=stdin or terminal is not None,
     )
     stack = contextlib.ExitStack()
-    session = stack.enter_context(lifecycle.executed(record, process))
+    session = stack.enter_context(lifecycle.executed(record, spec.settings.apply(process)))
     return Connected(record, args, session, stack.close)
 
 
@@ -198,7 +198,7 @@ def remove(store: Store, record: Record) -> None:
 def stop_and_remove(store: Store, record: Record) -> None:
     """Ends a container in order, then removes it."""
     try:
-        lifecycle.stop(record, signal=signal.SIGTERM)
+        lifecycle.stop(record)
     finally:
         remove(store, record)
 

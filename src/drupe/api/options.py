@@ -33,6 +33,17 @@ class ContainerOptions(TypedDict, total=False):
         name: unique among this user's containers; default: one is made up.
         labels: notes, NAME → value.
         entrypoint: a program that gets the command as its arguments.
+        ulimits: resource limits, "NAME=SOFT[:HARD]": "nofile=1024:4096".
+        cap_add: capabilities that its processes may have, after a ``cap_drop``.
+        cap_drop: those that they may not, or "ALL".
+        privileged: all capabilities, which is so without ``cap_drop``.
+        security_opt: "no-new-privileges".
+        umask: of its processes, octal: "027".
+        oom_score_adj: -1000 to 1000: whom the container's kernel kills last, or first.
+        sysctls: settings of the container's kernel: {"net.ipv4.ip_forward": "1"}.
+        shm_size: of /dev/shm: bytes, or a string such as "64m"; default: half of the memory.
+        stop_signal: what ``stop`` sends, by name; default: "TERM".
+        stop_timeout: seconds between that and SIGKILL; default: 10.
     """
 
     rootfs: str | os.PathLike[str] | None
@@ -48,6 +59,17 @@ class ContainerOptions(TypedDict, total=False):
     name: str | None
     labels: Mapping[str, str] | None
     entrypoint: str | None
+    ulimits: Sequence[str] | None
+    cap_add: Sequence[str] | None
+    cap_drop: Sequence[str] | None
+    privileged: bool
+    security_opt: Sequence[str] | None
+    umask: str | None
+    oom_score_adj: int | None
+    sysctls: Mapping[str, str] | None
+    shm_size: int | str | None
+    stop_signal: str | None
+    stop_timeout: float | None
 
 
 def build_request(
@@ -71,6 +93,7 @@ def build_request(
     if image is not None and options.get("rootfs") is not None:
         raise ValueError("an image and a rootfs: only one of them can be the root")
     rootfs, memory = options.get("rootfs"), options.get("memory")
+    shm_size = options.get("shm_size")
     return RunRequest(
         image=image,
         args=check_strings("command", command),
@@ -89,6 +112,17 @@ def build_request(
         remove=remove,
         labels=check_mapping("labels", options.get("labels")),
         log=log,
+        ulimits=check_strings("ulimits", options.get("ulimits") or ()),
+        cap_add=check_strings("cap_add", options.get("cap_add") or ()),
+        cap_drop=check_strings("cap_drop", options.get("cap_drop") or ()),
+        privileged=bool(options.get("privileged")),
+        security_options=check_strings("security_opt", options.get("security_opt") or ()),
+        umask=options.get("umask"),
+        oom_score_adj=options.get("oom_score_adj"),
+        sysctls=check_mapping("sysctls", options.get("sysctls")),
+        shm_size=None if shm_size is None else str(shm_size),
+        stop_signal=options.get("stop_signal"),
+        stop_timeout_s=options.get("stop_timeout"),
     )
 
 

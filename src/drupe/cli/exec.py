@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
     add("-w", "--workdir", metavar="DIR", help="its directory (default: the container's)")
     add("-u", "--user", metavar="USER[:GROUP]", help="names or numbers (default: the container's)")
+    add("--privileged", action="store_true", help="any capability, whatever the container may have")
     add(
         "--detach-keys",
         default=DETACH_KEYS,
@@ -57,6 +58,7 @@ def main(args: argparse.Namespace) -> int:
         terminal=terminal.size() if args.tty else None,
         stdin=args.interactive and not args.detach,
     )
+    process = spec.settings.apply(process, privileged=args.privileged)
     with lifecycle.executed(record, process, detached=args.detach) as session:
         if args.detach:
             return 0

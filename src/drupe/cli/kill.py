@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from drupe.cli.numbers import parse_signal
 from drupe.cli.several import add_containers, for_each
 from drupe.container import lifecycle
+from drupe.container.stopping import parse_signal
 
 EXAMPLES = (
     ("at once, without a word", "drupe kill web"),

@@ -1,26 +1,10 @@
-"""Signals, seconds and counts, as they are given on a command line."""
+"""Seconds and counts, as they are given on a command line."""
 
 from __future__ import annotations
 
 import re
-import signal
 
 from drupe.errors import SpecError
-
-
-def parse_signal(text: str) -> int:
-    """A signal's number from TERM, SIGTERM or 15.
-
-    Raises:
-        SpecError: no such signal.
-    """
-    name = text.upper()
-    if name.isdecimal() and 1 <= int(name) <= signal.NSIG - 1:
-        return int(name)
-    for candidate in (name, f"SIG{name}"):
-        if candidate in signal.Signals.__members__:
-            return signal.Signals[candidate].value
-    raise SpecError(f"failed to use signal '{text}': no such signal", hint="TERM, SIGTERM or 15")
 
 
 def parse_seconds(text: str) -> float:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from drupe.cli import terminal
-from drupe.cli.options import machine, process, storage
+from drupe.cli.options import life, machine, process, rights, storage
 from drupe.cli.output import open_store
 from drupe.cli.stream import DETACH_KEYS, attach, detach_bytes
 from drupe.container import lifecycle
@@ -19,7 +19,7 @@ from drupe.container.store import Store
 from drupe.errors import GuestError, HostError, NotFoundError
 from drupe.guest.session import Session
 
-_PARTS = (process, storage, machine)
+_PARTS = (process, storage, machine, rights, life)
 """Options that describe a container, by concern."""
 
 EXAMPLES = (

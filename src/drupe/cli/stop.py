@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from drupe.cli.numbers import parse_seconds, parse_signal
+from drupe.cli.numbers import parse_seconds
 from drupe.cli.several import add_containers, for_each
 from drupe.container import lifecycle
 from drupe.container.record import Record
+from drupe.container.stopping import parse_signal
 from drupe.container.store import Store
 
 EXAMPLES = (
@@ -23,24 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "-t",
         "--time",
-        default=str(lifecycle.STOP_GRACE_S),
         metavar="SECONDS",
-        help="time between the signal and SIGKILL (default: %(default)s)",
+        help="time between the signal and SIGKILL (default: the container's --stop-timeout)",
     )
     add(
         "-s",
         "--signal",
-        default="TERM",
-        help="to the main process, a name or a number (default: %(default)s)",
+        help="to the main process, a name or a number (default: the container's --stop-signal)",
     )
     add_containers(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    number, grace_s = parse_signal(args.signal), parse_seconds(args.time)
+    signal = None if args.signal is None else parse_signal(args.signal)
+    grace_s = None if args.time is None else parse_seconds(args.time)
 
     def stop(_: Store, record: Record) -> None:
-        lifecycle.stop(record, signal=number, grace_s=grace_s)
+        lifecycle.stop(record, signal=signal, grace_s=grace_s)
 
     return for_each(args.containers, stop)

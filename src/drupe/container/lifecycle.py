@@ -17,14 +17,13 @@ from drupe.guest.spec import Process, process_frames
 from drupe.platform.base import Platform
 from drupe.platform.registry import find_platform
 
-STOP_GRACE_S = 10.0
 _ANSWER_TIMEOUT_S = 30.0
 _POWER_OFF_TIMEOUT_S = 10.0
 
 
 def main_process(spec: ContainerSpec, terminal: tuple[int, int] | None) -> Process:
     """A container's main process, in the guest's words."""
-    return Process(
+    process = Process(
         args=spec.args,
         env=spec.env,
         cwd=spec.cwd,
@@ -33,6 +32,7 @@ def main_process(spec: ContainerSpec, terminal: tuple[int, int] | None) -> Proce
         terminal=terminal,
         stdin=spec.stdin,
     )
+    return spec.settings.apply(process)
 
 
 @contextmanager
@@ -129,14 +129,19 @@ def kill(record: Record, number: int) -> None:
         request(record.control, kill_frames(number), timeout_s=_ANSWER_TIMEOUT_S)
 
 
-def stop(record: Record, *, signal: int, grace_s: float = STOP_GRACE_S) -> Condition:
+def stop(record: Record, *, signal: int | None = None, grace_s: float | None = None) -> Condition:
     """Ends a container in order: a signal, a time of grace, SIGKILL; returns its last condition.
+
+    What is not said is as the container was told when it was made.
 
     A container kernel that does not answer is ended from outside.
     """
     process = record.process()
     if process is None or not process.alive():
         return record.condition()
+    stopping = record.spec.stopping
+    signal = stopping.signal if signal is None else signal
+    grace_s = stopping.grace_s if grace_s is None else grace_s
     deadline = time.monotonic() + grace_s + _POWER_OFF_TIMEOUT_S
     # It may have gone already, or hang: the wait tells.
     with suppress(GuestError, BootError, OSError):

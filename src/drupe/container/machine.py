@@ -10,7 +10,7 @@ from pathlib import Path
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.errors import BootError, GuestError, HostError
-from drupe.guest.protocol import Type
+from drupe.guest.protocol import LimitKind, Type
 from drupe.guest.session import Session, connect, short_name
 from drupe.guest.spec import Mount, boot_frames
 from drupe.jail.plan import Share
@@ -53,6 +53,10 @@ def guest_mounts(spec: ContainerSpec, platform: Platform) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
+def _limits(spec: ContainerSpec) -> dict[LimitKind, int]:
+    return {LimitKind.SHM: spec.tuning.shm_bytes} if spec.tuning.shm_bytes else {}
+
+
 def start_machine(record: Record, platform: Platform, on_step: Step = lambda _: None) -> Session:
     """Starts a container's machine; returns the first session, which has sent the boot frames.
 
@@ -64,7 +68,12 @@ def start_machine(record: Record, platform: Platform, on_step: Step = lambda _: 
         SpecError: the specification cannot be said in the protocol.
     """
     spec = record.spec
-    frames = boot_frames(spec.hostname, guest_mounts(spec, platform))
+    frames = boot_frames(
+        spec.hostname,
+        guest_mounts(spec, platform),
+        sysctls=spec.tuning.sysctls,
+        limits=_limits(spec),
+    )
     listener = _listen(record.control)
     opened = []
     try:

@@ -9,6 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from drupe.container.settings import (
+    Settings,
+    check_oom_score,
+    parse_capabilities,
+    parse_security_options,
+    parse_ulimits,
+    parse_umask,
+)
 from drupe.container.spec import (
     MEMORY_DEFAULT_BYTES,
     ContainerSpec,
@@ -16,6 +24,8 @@ from drupe.container.spec import (
     check_hostname,
     parse_volume,
 )
+from drupe.container.stopping import GRACE_S, Stopping, check_grace, parse_signal
+from drupe.container.tuning import Tuning, parse_shm_size, parse_sysctls
 from drupe.errors import HostError, SpecError
 from drupe.image.find import find_image
 from drupe.image.store import Image
@@ -48,6 +58,17 @@ class RunRequest(NamedTuple):
         remove: the container goes when it ends.
         labels: the user's own notes.
         log: output is kept for ``logs``.
+        ulimits: NAME=SOFT[:HARD].
+        cap_add: names of capabilities that the processes may have.
+        cap_drop: those that they may not; ALL: none but the former.
+        privileged: all capabilities, whatever else is said.
+        security_options: ``no-new-privileges``.
+        umask: octal.
+        oom_score_adj: -1000 to 1000.
+        sysctls: settings of the guest's kernel.
+        shm_size: of /dev/shm; default: half of the memory.
+        stop_signal: what ``stop`` sends; default: SIGTERM.
+        stop_timeout_s: seconds until SIGKILL; default: ``GRACE_S``.
     """
 
     image: str | None = None
@@ -68,6 +89,17 @@ class RunRequest(NamedTuple):
     remove: bool = False
     labels: Mapping[str, str] = MappingProxyType({})
     log: bool = True
+    ulimits: tuple[str, ...] = ()
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    privileged: bool = False
+    security_options: tuple[str, ...] = ()
+    umask: str | None = None
+    oom_score_adj: int | None = None
+    sysctls: Mapping[str, str] = MappingProxyType({})
+    shm_size: str | None = None
+    stop_signal: str | None = None
+    stop_timeout_s: float | None = None
 
 
 def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
@@ -110,6 +142,28 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         labels=dict(wanted.labels),
         log=wanted.log,
         created_ns=time.time_ns(),
+        settings=_settings(wanted),
+        tuning=Tuning(
+            parse_sysctls(wanted.sysctls),
+            0 if wanted.shm_size is None else parse_shm_size(wanted.shm_size),
+        ),
+        stopping=Stopping(
+            parse_signal(wanted.stop_signal or "TERM"),
+            GRACE_S if wanted.stop_timeout_s is None else check_grace(wanted.stop_timeout_s),
+        ),
+    )
+
+
+def _settings(wanted: RunRequest) -> Settings:
+    score = wanted.oom_score_adj
+    return Settings(
+        rlimits=parse_ulimits(wanted.ulimits),
+        capabilities=parse_capabilities(
+            wanted.cap_add, wanted.cap_drop, privileged=wanted.privileged
+        ),
+        no_new_privileges=parse_security_options(wanted.security_options),
+        umask=None if wanted.umask is None else parse_umask(wanted.umask),
+        oom_score_adj=None if score is None else check_oom_score(score),
     )
 
 

@@ -6,6 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from drupe.container.settings import Settings
+from drupe.container.sizes import parse_size
+from drupe.container.stopping import Stopping
+from drupe.container.tuning import Tuning
 from drupe.errors import SpecError
 
 MEMORY_DEFAULT_BYTES = 512 << 20
@@ -59,6 +63,9 @@ class ContainerSpec(NamedTuple):
         labels: the user's own notes.
         log: output is kept.
         created_ns: time of creation, since the epoch.
+        settings: what its processes may and get.
+        tuning: settings of its kernel.
+        stopping: what ``stop`` does where nobody says otherwise.
     """
 
     id: str
@@ -83,6 +90,9 @@ class ContainerSpec(NamedTuple):
     labels: dict[str, str]
     log: bool = True
     created_ns: int = 0
+    settings: Settings = Settings()
+    tuning: Tuning = Tuning()
+    stopping: Stopping = Stopping()
 
 
 def check_name(name: str) -> str:
@@ -114,17 +124,12 @@ def check_hostname(name: str) -> str:
 
 
 def parse_memory(text: str) -> int:
-    """Bytes from docker's notation: a number with b, k, m or g.
+    """Bytes of memory, in docker's notation.
 
     Raises:
-        SpecError: not such a number, or out of bounds.
+        SpecError: not a size, or out of bounds.
     """
-    match = re.fullmatch(r"(\d{1,15})([kmg]?)b?", text.lower())
-    if match is None:
-        raise SpecError(
-            f"failed to use memory '{text}': not a size", hint="a number with b, k, m or g: 512m"
-        )
-    size = int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2]]
+    size = parse_size("memory", text)
     if not MEMORY_LEAST_BYTES <= size <= MEMORY_MOST_BYTES:
         raise SpecError(
             f"failed to use memory '{text}': {size} bytes",

@@ -12,7 +12,7 @@ from enum import IntEnum, IntFlag
 from drupe.errors import GuestError, SpecError
 
 MAGIC = 0x5055_5244
-VERSION = 1
+VERSION = 2
 FRAME_MAX = 131_072
 SPEC_MAX = 2 << 20
 COUNT_MAX = 65_536
@@ -32,6 +32,8 @@ class Type(IntEnum):
     HOSTNAME = 16
     MOUNT = 17
     BOOT = 18
+    LIMIT = 25
+    SYSCTL = 26
     ARG = 32
     ENV = 33
     CWD = 34
@@ -40,6 +42,9 @@ class Type(IntEnum):
     RLIMIT = 37
     TERMINAL = 38
     START = 39
+    CAPABILITIES = 40
+    UMASK = 41
+    OOM = 42
     STDIN = 48
     STDIN_EOF = 49
     SIGNAL = 50
@@ -83,10 +88,21 @@ class Stage(IntEnum):
     REQUEST = 5
 
 
+class LimitKind(IntEnum):
+    """``enum drupe_limit_kind``."""
+
+    PIDS = 1
+    SHM = 2
+
+
 _HEADER = struct.Struct("<IHH")
 HELLO = struct.Struct("<IHH")
 MOUNT = struct.Struct("<I")
 RLIMIT = struct.Struct("<IIQQ")
+CAPABILITIES = struct.Struct("<QII")
+UMASK = struct.Struct("<I")
+OOM = struct.Struct("<I")
+LIMIT = struct.Struct("<IIQ")
 WINDOW = struct.Struct("<HH")
 START = struct.Struct("<I")
 SIGNAL = struct.Struct("<I")

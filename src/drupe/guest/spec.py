@@ -8,16 +8,21 @@ from typing import NamedTuple
 
 from drupe.errors import SpecError
 from drupe.guest.protocol import (
+    CAPABILITIES,
     COUNT_MAX,
     FRAME_MAX,
     GROUPS_MAX,
     HOSTNAME_MAX,
+    LIMIT,
     MOUNT,
     MOUNTS_MAX,
+    OOM,
     RLIMIT,
     SPEC_MAX,
     START,
+    UMASK,
     WINDOW,
+    LimitKind,
     MountFlag,
     StartFlag,
     Type,
@@ -57,6 +62,10 @@ class Process(NamedTuple):
         user: user[:group], names or numbers; empty: root.
         groups: supplementary groups, names or numbers.
         rlimits: (resource number, soft, hard); ``UNLIMITED`` for none.
+        capabilities: bits of those that it may have; None: all.
+        no_new_privileges: execve() gives no rights.
+        umask: mask of file modes; None: 022.
+        oom_score_adj: -1000 to 1000; None: as init's.
         terminal: (rows, columns) of a PTY, or None: pipes.
         stdin: whether input follows; else it reads /dev/null.
     """
@@ -67,12 +76,24 @@ class Process(NamedTuple):
     user: str = ""
     groups: tuple[str, ...] = ()
     rlimits: tuple[tuple[int, int, int], ...] = ()
+    capabilities: int | None = None
+    no_new_privileges: bool = False
+    umask: int | None = None
+    oom_score_adj: int | None = None
     terminal: tuple[int, int] | None = None
     stdin: bool = False
 
 
-def boot_frames(hostname: str, mounts: tuple[Mount, ...]) -> bytes:
+def boot_frames(
+    hostname: str,
+    mounts: tuple[Mount, ...],
+    *,
+    sysctls: Mapping[str, str] = MappingProxyType({}),
+    limits: Mapping[LimitKind, int] = MappingProxyType({}),
+) -> bytes:
     """The frames that make a container of a booted guest.
+
+    ``sysctls`` maps paths below /proc/sys to values.
 
     Raises:
         SpecError: they cannot be said in the protocol; names what.
@@ -88,6 +109,10 @@ def boot_frames(hostname: str, mounts: tuple[Mount, ...]) -> bytes:
         strings = (mount.kind, mount.source, mount.target, mount.options)
         body = b"".join(_text(f"mount at {mount.target}", string) + b"\0" for string in strings)
         frames.append(encode(Type.MOUNT, MOUNT.pack(flags) + body))
+    for path, value in sysctls.items():
+        payload = _text("sysctl", path) + b"\0" + _text(f"sysctl {path}", value)
+        frames.append(encode(Type.SYSCTL, payload))
+    frames += [encode(Type.LIMIT, LIMIT.pack(kind, 0, most)) for kind, most in limits.items()]
     frames.append(encode(Type.BOOT))
     return b"".join(frames)
 
@@ -112,11 +137,25 @@ def process_frames(process: Process, flags: StartFlag) -> bytes:
         encode(Type.RLIMIT, RLIMIT.pack(resource, 0, soft, hard))
         for resource, soft, hard in process.rlimits
     ]
+    frames += _rights(process)
     if process.terminal is not None:
         frames.append(encode(Type.TERMINAL, WINDOW.pack(*process.terminal)))
     flags |= StartFlag.STDIN * process.stdin
     frames.append(encode(Type.START, START.pack(flags)))
     return b"".join(frames)
+
+
+def _rights(process: Process) -> list[bytes]:
+    frames = []
+    if process.capabilities is not None or process.no_new_privileges:
+        kept = UNLIMITED if process.capabilities is None else process.capabilities
+        payload = CAPABILITIES.pack(kept, process.no_new_privileges, 0)
+        frames.append(encode(Type.CAPABILITIES, payload))
+    if process.umask is not None:
+        frames.append(encode(Type.UMASK, UMASK.pack(process.umask)))
+    if process.oom_score_adj is not None:
+        frames.append(encode(Type.OOM, OOM.pack(process.oom_score_adj + 1000)))
+    return frames
 
 
 def _check_amounts(process: Process, args: list[bytes], env: list[bytes]) -> None:

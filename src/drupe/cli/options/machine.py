@@ -26,9 +26,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PROFILE|ID|PATH",
         help="its kernel (default: general)",
     )
+    add(
+        "--sysctl",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of its kernel, below /proc/sys: net.ipv4.ip_forward=1",
+    )
+    add("--shm-size", metavar="SIZE", help="size of /dev/shm (default: half of the memory)")
 
 
 def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
     """The request with what these options say."""
     memory = MEMORY_DEFAULT_BYTES if args.memory is None else parse_memory(args.memory)
-    return request._replace(memory_bytes=memory, platform=args.platform, kernel=args.kernel)
+    return request._replace(
+        memory_bytes=memory,
+        platform=args.platform,
+        kernel=args.kernel,
+        sysctls=dict(setting.partition("=")[::2] for setting in args.sysctl),
+        shm_size=args.shm_size,
+    )
