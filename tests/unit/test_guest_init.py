@@ -30,7 +30,8 @@ FRAME_MAX = 131072
 WAIT_S = 30.0
 
 HELLO, HOSTNAME, MOUNT, BOOT = 1, 16, 17, 18
-ARG, ENV, CWD, USER, GROUP, RLIMIT, TERMINAL, START = range(32, 40)
+LIMIT, SYSCTL = 25, 26
+ARG, ENV, CWD, USER, GROUP, RLIMIT, TERMINAL, START, CAPABILITIES, UMASK, OOM = range(32, 43)
 STDIN, STDIN_EOF, SIGNAL, WINDOW_SIZE, DETACH = range(48, 53)
 KILL, STOP = 64, 65
 READY, STARTED, STDOUT, STDERR, CREDIT, EXITED, DONE, ERROR = range(128, 136)
@@ -44,7 +45,7 @@ def frame(kind: int, payload: bytes = b"") -> bytes:
     return struct.pack("<IHH", len(payload), kind, 0) + payload
 
 
-def hello(magic: int = MAGIC, version: int = 1) -> bytes:
+def hello(magic: int = MAGIC, version: int = 2) -> bytes:
     return frame(HELLO, struct.pack("<IHH", magic, version, 0))
 
 
@@ -291,7 +292,7 @@ def booted(guest: Guest) -> Guest:
 
 def test_hello_both_ways(guest: Guest) -> None:
     session = guest.session(greet=False)
-    assert session.expect(HELLO) == struct.pack("<IHH", MAGIC, 1, 0)
+    assert session.expect(HELLO) == struct.pack("<IHH", MAGIC, 2, 0)
     session.close()
 
 
@@ -299,7 +300,7 @@ def test_hello_both_ways(guest: Guest) -> None:
     ("data", "text"),
     [
         (hello(magic=1), "wrong magic"),
-        (hello(version=2), "unknown protocol version"),
+        (hello(version=1), "unknown protocol version"),
         (frame(HELLO, b"abc"), "wrong frame size"),
         (frame(BOOT), "no HELLO"),
         (hello() + hello(), "frame out of order"),
@@ -318,6 +319,12 @@ def test_hello_both_ways(guest: Guest) -> None:
         (hello() + frame(ENV, b"A=b") + frame(START, bytes(4)), "needs an argument"),
         (hello() + frame(ARG, b"a") + frame(START, b"\xff" * 4), "unknown start flag"),
         (hello() + frame(RLIMIT, struct.pack("<IIQQ", 99, 0, 1, 1)), "unknown resource"),
+        (hello() + frame(CAPABILITIES, struct.pack("<QII", 0, 2, 0)), "unknown capabilities"),
+        (hello() + frame(CAPABILITIES, bytes(16)) * 2, "came twice"),
+        (hello() + frame(UMASK, struct.pack("<I", 0o1000)), "no such file mode mask"),
+        (hello() + frame(UMASK, bytes(4)) * 2, "came twice"),
+        (hello() + frame(OOM, struct.pack("<I", 2001)), "no such OOM score"),
+        (hello() + frame(OOM, bytes(4)) * 2, "came twice"),
         (hello() + frame(STDIN, b"x"), "frame out of order"),
         (hello() + frame(BOOT), "frame out of order"),
         (hello() + frame(KILL, struct.pack("<I", 65)), "no such signal"),
@@ -353,6 +360,12 @@ def test_broken_rules_end_the_session_only(booted: Guest, data: bytes, text: str
         (frame(MOUNT, bytes(3) + b"\0abcdef"), "four strings"),
         (mount("/") + frame(ARG, b"x"), "out of order"),
         (frame(HOSTNAME, b"x" * 65), "wrong frame size"),
+        (frame(SYSCTL, b"a/b=c"), "a path, a NUL and a value"),
+        (frame(SYSCTL, b"\0abc"), "a path, a NUL and a value"),
+        (frame(SYSCTL, b"a\0b\0c"), "a path, a NUL and a value"),
+        (frame(SYSCTL, b"a\0b") * 257, "too many frames"),
+        (frame(LIMIT, struct.pack("<IIQ", 99, 0, 1)), "unknown limit"),
+        (frame(LIMIT, struct.pack("<IIQ", 1, 1, 1)), "unknown limit"),
     ],
 )
 def test_broken_boot(guest: Guest, data: bytes, text: str) -> None:
@@ -493,6 +506,24 @@ def test_rlimits(booted: Guest) -> None:
     with pytest.raises(GuestError) as caught:
         booted.session().start("true", more=wrong)
     assert (caught.value.stage, caught.value.number) == (STAGE_PROCESS, 22)
+
+
+def test_umask_and_oom_score(booted: Guest) -> None:
+    more = frame(UMASK, struct.pack("<I", 0o27)) + frame(OOM, struct.pack("<I", 1300))
+    result = booted.run("sh", "-c", "umask; cat /proc/self/oom_score_adj", more=more)
+    assert result.stdout == b"0027\n300\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to drop capabilities")
+def test_capabilities(booted: Guest) -> None:
+    more = frame(CAPABILITIES, struct.pack("<QII", 0b101, 1, 0))
+    result = booted.run("grep", "^Cap\\|^NoNew", "/proc/self/status", more=more)
+    fields = dict(line.split(b":\t") for line in result.stdout.splitlines())
+    assert fields.pop(b"NoNewPrivs") == b"1"
+    values = {name: int(value, 16) for name, value in fields.items()}
+    assert values == {b"CapInh": 0, b"CapPrm": 5, b"CapEff": 5, b"CapBnd": 5, b"CapAmb": 0}
+    result = booted.run("grep", "^Cap[PB]", "/proc/self/status", user="1000:1000", more=more)
+    assert [int(line.split()[1], 16) for line in result.stdout.splitlines()] == [0, 5]
 
 
 def test_signals_are_reset(booted: Guest) -> None:

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from drupe.errors import GuestError, SpecError
 from drupe.guest import protocol
-from drupe.guest.protocol import MountFlag, Parser, Stage, StartFlag, Type, decode_error, encode
+from drupe.guest.protocol import (
+    LimitKind,
+    MountFlag,
+    Parser,
+    Stage,
+    StartFlag,
+    Type,
+    decode_error,
+    encode,
+)
 from drupe.guest.session import exit_status, guest_error
 from drupe.guest.spec import UNLIMITED, Mount, Process, boot_frames, process_frames
 
@@ -67,6 +76,10 @@ def test_types_are_the_headers() -> None:
     assert members(Type, "DRUPE_") == enum_of("drupe_type")
 
 
+def test_limits_are_the_headers() -> None:
+    assert members(LimitKind, "DRUPE_LIMIT_") == enum_of("drupe_limit_kind")
+
+
 def test_stages_are_the_headers() -> None:
     assert members(Stage, "DRUPE_STAGE_") == enum_of("drupe_stage")
 
@@ -98,6 +111,10 @@ def test_bounds_are_the_headers(name: str) -> None:
         ("drupe_hello", protocol.HELLO),
         ("drupe_mount", protocol.MOUNT),
         ("drupe_rlimit", protocol.RLIMIT),
+        ("drupe_capabilities", protocol.CAPABILITIES),
+        ("drupe_umask", protocol.UMASK),
+        ("drupe_oom", protocol.OOM),
+        ("drupe_limit", protocol.LIMIT),
         ("drupe_window", protocol.WINDOW),
         ("drupe_start", protocol.START),
         ("drupe_signal", protocol.SIGNAL),
@@ -113,7 +130,7 @@ def test_layouts_are_the_headers(name: str, layout: struct.Struct) -> None:
 
 
 def test_every_struct_of_the_header_has_its_layout() -> None:
-    assert len(re.findall(r"^struct drupe_", header(), re.MULTILINE)) == 12
+    assert len(re.findall(r"^struct drupe_", header(), re.MULTILINE)) == 16
 
 
 # The parser
@@ -218,10 +235,10 @@ def test_hello_comes_once() -> None:
         Parser().feed(protocol.hello() * 2)
 
 
-@pytest.mark.parametrize(("magic", "version"), [(protocol.MAGIC, 2), (1, protocol.VERSION)])
+@pytest.mark.parametrize(("magic", "version"), [(protocol.MAGIC, 1), (1, protocol.VERSION)])
 def test_another_version_is_named(magic: int, version: int) -> None:
     payload = protocol.HELLO.pack(magic, version, 0)
-    with pytest.raises(GuestError, match=f"speaks version {version}, not 1") as caught:
+    with pytest.raises(GuestError, match=f"speaks version {version}, not 2") as caught:
         Parser().feed(encode(Type.HELLO, payload))
     assert caught.value.hint == "build the guest's init again: 'drupe kernel build'"
 
@@ -295,6 +312,28 @@ def test_boot_frames_say_every_mount(hostname: str, extra: list[tuple[str, str]]
 
 
 ROOT = Mount("erofs", "/dev/x", "/")
+
+
+def test_boot_frames_say_settings_and_limits() -> None:
+    frames = boot_frames("a", (ROOT,), sysctls={"a/b": "1 2"}, limits={LimitKind.PIDS: 7})
+    assert cut(frames)[2:] == [
+        (Type.SYSCTL, b"a/b\0" + b"1 2"),
+        (Type.LIMIT, protocol.LIMIT.pack(1, 0, 7)),
+        (Type.BOOT, b""),
+    ]
+
+
+def test_process_frames_say_rights() -> None:
+    process = Process(("a",), capabilities=5, umask=0o77, oom_score_adj=-1000)
+    assert cut(process_frames(process, StartFlag(0)))[2:-1] == [
+        (Type.CAPABILITIES, protocol.CAPABILITIES.pack(5, 0, 0)),
+        (Type.UMASK, protocol.UMASK.pack(0o77)),
+        (Type.OOM, protocol.OOM.pack(0)),
+    ]
+    process = Process(("a",), no_new_privileges=True)
+    assert cut(process_frames(process, StartFlag(0)))[2:-1] == [
+        (Type.CAPABILITIES, protocol.CAPABILITIES.pack(UNLIMITED, 1, 0)),
+    ]
 
 
 @pytest.mark.parametrize(

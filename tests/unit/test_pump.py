@@ -31,7 +31,7 @@ class Guest:
         self.connection = connection
         self.credit = protocol.STDIN_WINDOW
         self.buffer = b""
-        assert self.frame() == (Type.HELLO, protocol.HELLO.pack(protocol.MAGIC, 1, 0))
+        assert self.frame() == (Type.HELLO, protocol.HELLO.pack(protocol.MAGIC, 2, 0))
         with contextlib.suppress(BrokenPipeError):  # a host that has left already
             connection.sendall(protocol.hello())
 
