@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.measure import Sample, interleave, print_table, save, summary
 from bench.peers import make_bundle, without_hybrid_cgroups, working
-from drupe.container import lifecycle
+from drupe.container import start
 from drupe.container.request import RunRequest, resolve
 from drupe.container.store import Store
 from drupe.guest.pump import Streams, pump
@@ -111,7 +111,7 @@ def _steps() -> Sample:
     store = Store()
     request = RunRequest(image="busybox", args=("true",), remove=True, log=False)
     times = [time.perf_counter()]
-    with lifecycle.launched(
+    with start.launched(
         store,
         None,
         lambda container_id, taken: resolve(request, container_id, taken),

@@ -143,7 +143,7 @@ def test_run_can_leave_the_container() -> None:
 
 
 def test_a_container_and_its_end() -> None:
-    with drupe.Container.start("busybox", SLEEP, name="c", labels={"k": "v"}) as container:
+    with drupe.Container.run("busybox", SLEEP, name="c", labels={"k": "v"}) as container:
         assert container.state == drupe.State.RUNNING
         assert Path(f"/proc/{container.pid}").exists()
         assert (container.name, container.image, container.labels) == ("c", "busybox", {"k": "v"})
@@ -153,13 +153,13 @@ def test_a_container_and_its_end() -> None:
         with pytest.raises(StateError, match="it is running"):
             container.remove()
         with pytest.raises(SpecError, match="failed to use name 'c'"):
-            drupe.Container.start("busybox", SLEEP, name="c")
+            drupe.Container.run("busybox", SLEEP, name="c")
     with pytest.raises(NotFoundError):
         _ = container.state
 
 
 def test_exec() -> None:
-    with drupe.Container.start("busybox", SLEEP, env={"A": "1", "B": "2"}) as container:
+    with drupe.Container.run("busybox", SLEEP, env={"A": "1", "B": "2"}) as container:
         done = container.exec(
             ["sh", "-c", "echo $A $B $PWD $(id -u)"], env={"B": "3"}, workdir="/tmp", user="nobody"
         )
@@ -177,14 +177,14 @@ def test_exec() -> None:
 
 
 def test_exec_in_a_container_that_has_ended() -> None:
-    with drupe.Container.start("busybox", SLEEP) as container:
+    with drupe.Container.run("busybox", SLEEP) as container:
         container.stop()
         with pytest.raises(StateError, match="it is exited, not running"):
             container.exec(["true"])
 
 
 def test_a_stream_is_a_conversation() -> None:
-    with drupe.Container.start("busybox", SLEEP) as container:
+    with drupe.Container.run("busybox", SLEEP) as container:
         with container.exec_stream(["cat"], stdin=True) as stream:
             for word in (b"one", b"two"):
                 stream.write(word)
@@ -202,7 +202,7 @@ def test_a_stream_is_a_conversation() -> None:
 def test_a_stream_passes_signals_and_waits() -> None:
     script = "trap 'echo got; exit 9' USR1; echo ready; while :; do sleep 0.05; done"
     with (
-        drupe.Container.start("busybox", SLEEP) as container,
+        drupe.Container.run("busybox", SLEEP) as container,
         container.exec_stream(["sh", "-c", script]) as stream,
     ):
         assert next(stream) == ("stdout", b"ready\n")
@@ -216,7 +216,7 @@ def test_a_stream_passes_signals_and_waits() -> None:
 def test_a_stream_with_a_terminal() -> None:
     script = "stty size; read x; stty size"
     with (
-        drupe.Container.start("busybox", SLEEP) as container,
+        drupe.Container.run("busybox", SLEEP) as container,
         container.exec_stream(["sh", "-c", script], tty=True, window=(30, 100)) as stream,
     ):
         assert next(stream)[1].startswith(b"30 100")
@@ -226,7 +226,7 @@ def test_a_stream_with_a_terminal() -> None:
 
 
 def test_a_stream_that_is_left_ends_its_process() -> None:
-    with drupe.Container.start("busybox", SLEEP) as container:
+    with drupe.Container.run("busybox", SLEEP) as container:
         with container.exec_stream(["sleep", "777"]) as stream:
             pass
         wait_until(lambda: b"sleep 777" not in container.exec(["ps"]).stdout)
@@ -236,7 +236,7 @@ def test_a_stream_that_is_left_ends_its_process() -> None:
 
 def test_one_thread_writes_while_another_one_reads() -> None:
     with (
-        drupe.Container.start("busybox", SLEEP) as container,
+        drupe.Container.run("busybox", SLEEP) as container,
         container.exec_stream(["cat"], stdin=True) as stream,
     ):
         got: list[bytes] = []
@@ -251,7 +251,7 @@ def test_one_thread_writes_while_another_one_reads() -> None:
 
 def test_writing_needs_no_reader() -> None:
     with (
-        drupe.Container.start("busybox", SLEEP) as container,
+        drupe.Container.run("busybox", SLEEP) as container,
         container.exec_stream(["cat"], stdin=True) as stream,
     ):
         stream.write(MUCH)
@@ -260,7 +260,7 @@ def test_writing_needs_no_reader() -> None:
 
 
 def test_a_stream_whose_container_is_killed() -> None:
-    with drupe.Container.start("busybox", SLEEP) as container:
+    with drupe.Container.run("busybox", SLEEP) as container:
         with container.exec_stream(SLEEP) as stream:
             os.kill(container.pid or 0, signal.SIGKILL)
             with pytest.raises(GuestError, match="its kernel ended"):
@@ -270,7 +270,7 @@ def test_a_stream_whose_container_is_killed() -> None:
 
 def test_logs() -> None:
     script = "echo one; echo two >&2; sleep 0.5; echo three"
-    with drupe.Container.start("busybox", ["sh", "-c", script]) as container:
+    with drupe.Container.run("busybox", ["sh", "-c", script]) as container:
         followed = [(entry.stream, entry.text) for entry in container.logs(follow=True)]
         assert followed == [("stdout", b"one\n"), ("stderr", b"two\n"), ("stdout", b"three\n")]
         assert [entry.text for entry in container.logs(tail=1)] == [b"three\n"]
@@ -281,7 +281,7 @@ def test_logs() -> None:
 
 def test_stop_kill_wait() -> None:
     script = "trap 'exit 6' TERM; while :; do sleep 0.05; done"
-    with drupe.Container.start("busybox", ["sh", "-c", script]) as container:
+    with drupe.Container.run("busybox", ["sh", "-c", script]) as container:
         with pytest.raises(TimedOutError, match=r"not ended in 0\.1 s"):
             container.wait(timeout=0.1)
         container.exec(["true"])
@@ -337,7 +337,7 @@ def test_aio_container() -> None:
     async def body() -> None:
         script = "echo one; sleep 0.5; echo two; sleep 1000"
         command = ["sh", "-c", script]
-        async with await drupe.aio.Container.start("busybox", command, name="c") as container:
+        async with await drupe.aio.Container.run("busybox", command, name="c") as container:
             assert container.state == "running"
             assert (await drupe.aio.get("c")).id == container.id
             assert (await container.exec(["cat"], input=MUCH)).stdout == MUCH
@@ -365,7 +365,7 @@ def test_aio_input_and_output_at_once() -> None:
     """Output that waited for room must go on, whoever made the room: it is a matter of timing."""
 
     async def body() -> None:
-        async with await drupe.aio.Container.start("busybox", ["sleep", "1000"]) as container:
+        async with await drupe.aio.Container.run("busybox", ["sleep", "1000"]) as container:
             for _ in range(20):
                 pair = [container.exec(["cat"], input=MUCH) for _ in range(2)]
                 done = await asyncio.wait_for(asyncio.gather(*pair), 60)
@@ -376,7 +376,7 @@ def test_aio_input_and_output_at_once() -> None:
 
 def test_aio_stream() -> None:
     async def body() -> None:
-        async with await drupe.aio.Container.start("busybox", SLEEP) as container:
+        async with await drupe.aio.Container.run("busybox", SLEEP) as container:
             async with await container.exec_stream(["cat"], stdin=True) as stream:
                 await stream.write(b"word")
                 assert await anext(stream) == ("stdout", b"word")
@@ -419,7 +419,7 @@ def test_a_cancelled_run_leaves_nothing(after_s: float) -> None:
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.03, 0.05])
 def test_a_cancelled_start_leaves_nothing(after_s: float) -> None:
     async def body() -> None:
-        task = asyncio.create_task(drupe.aio.Container.start("busybox", SLEEP))
+        task = asyncio.create_task(drupe.aio.Container.run("busybox", SLEEP))
         await asyncio.sleep(after_s)
         if task.done():
             await task.result().remove(force=True)
@@ -434,7 +434,7 @@ def test_a_cancelled_start_leaves_nothing(after_s: float) -> None:
 
 def test_a_cancelled_exec_ends_its_process() -> None:
     async def body() -> None:
-        async with await drupe.aio.Container.start("busybox", SLEEP) as container:
+        async with await drupe.aio.Container.run("busybox", SLEEP) as container:
             task = asyncio.create_task(container.exec(["sleep", "777"]))
             await asyncio.sleep(0.3)
             assert b"sleep 777" in (await container.exec(["ps"])).stdout
@@ -453,7 +453,7 @@ def test_a_cancelled_exec_ends_its_process() -> None:
 def test_a_cancelled_block_removes_its_container() -> None:
     async def body() -> None:
         async def use() -> None:
-            async with await drupe.aio.Container.start("busybox", SLEEP) as container:
+            async with await drupe.aio.Container.run("busybox", SLEEP) as container:
                 await container.wait()
 
         with pytest.raises(TimeoutError):

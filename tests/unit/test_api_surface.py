@@ -44,6 +44,7 @@ PUBLIC = {
     ],
     "drupe.Container": [
         "command",
+        "create",
         "exec",
         "exec_stream",
         "exit_status",
@@ -55,6 +56,9 @@ PUBLIC = {
         "name",
         "pid",
         "remove",
+        "rename",
+        "restart",
+        "run",
         "start",
         "state",
         "stop",

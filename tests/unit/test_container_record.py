@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from drupe.container.liveness import ProcessId
 from drupe.container.log import Entry, parse_line, read_log
-from drupe.container.record import KILLED_STATUS, Condition, Record, State
+from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.errors import NotFoundError, StateError
+from drupe.store.schema import encode
 from tests.fakes.specs import make_spec
 
 SHARED_DIRECTORY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -44,7 +45,13 @@ def status(record: Record, text: str) -> None:
 
 
 def write_process(record: Record, process: ProcessId) -> None:
-    (record.directory / "process.json").write_text(json.dumps(process._asdict()))
+    run = Run(process, started_ns=0, status_offset=0, console_offset=0)
+    (record.directory / "process.json").write_text(json.dumps(encode(run)))
+
+
+def now(record: Record) -> Condition:
+    """The condition, whenever it began."""
+    return record.condition()._replace(started_ns=None)
 
 
 # The state
@@ -55,31 +62,31 @@ def test_created_before_there_is_a_machine(record: Record) -> None:
 
 
 def test_created_while_it_boots(record: Record, sleeper: subprocess.Popen[bytes]) -> None:
-    record.write_process(sleeper.pid)
-    assert record.condition() == Condition(State.CREATED, pid=sleeper.pid)
+    record.begin_run(sleeper.pid)
+    assert now(record) == Condition(State.CREATED, pid=sleeper.pid)
     status(record, "")
-    assert record.condition() == Condition(State.CREATED, pid=sleeper.pid)
+    assert now(record) == Condition(State.CREATED, pid=sleeper.pid)
 
 
 @pytest.mark.parametrize("text", ["running\n", ENDED])
 def test_running_until_the_machine_ends(
     record: Record, sleeper: subprocess.Popen[bytes], text: str
 ) -> None:
-    record.write_process(sleeper.pid)
+    record.begin_run(sleeper.pid)
     status(record, text)
-    assert record.condition() == Condition(State.RUNNING, pid=sleeper.pid)
+    assert now(record) == Condition(State.RUNNING, pid=sleeper.pid)
 
 
 @pytest.mark.parametrize("reaped", [False, True])
 def test_exited(record: Record, sleeper: subprocess.Popen[bytes], reaped: bool) -> None:
-    record.write_process(sleeper.pid)
+    record.begin_run(sleeper.pid)
     status(record, ENDED)
     sleeper.kill()
     if reaped:
         sleeper.wait()
     else:
         os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
-    assert record.condition() == Condition(State.EXITED, status=3, ended_ns=12_000_000_034)
+    assert now(record) == Condition(State.EXITED, status=3, ended_ns=12_000_000_034)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +99,11 @@ def test_exited(record: Record, sleeper: subprocess.Popen[bytes], reaped: bool) 
 def test_dead_without_a_last_word(
     record: Record, sleeper: subprocess.Popen[bytes], text: str
 ) -> None:
-    record.write_process(sleeper.pid)
+    record.begin_run(sleeper.pid)
     status(record, text)
     sleeper.kill()
     sleeper.wait()
-    assert record.condition() == Condition(State.DEAD, status=KILLED_STATUS)
+    assert now(record) == Condition(State.DEAD, status=KILLED_STATUS)
 
 
 def gone() -> ProcessId:
@@ -110,7 +117,7 @@ def test_the_last_word_is_read(record: Record, code: int, number: int, s: int, n
     write_process(record, gone())
     status(record, f"running\nexited {code} {number} {s}.{ns:09}\n")
     wanted = 128 + number if number else code
-    assert record.condition() == Condition(State.EXITED, status=wanted, ended_ns=s * 10**9 + ns)
+    assert now(record) == Condition(State.EXITED, status=wanted, ended_ns=s * 10**9 + ns)
 
 
 @given(st.binary(max_size=200) | st.text("exited 0123456789.\n", max_size=60).map(str.encode))
@@ -224,10 +231,43 @@ def test_a_container_that_is_gone_is_told(record: Record) -> None:
 
 @pytest.mark.parametrize("key", ["pid", "start_time", "boot_id"])
 def test_a_process_without_its_parts_is_told(record: Record, key: str) -> None:
-    value = {k: v for k, v in gone()._asdict().items() if k != key}
+    write_process(record, gone())
+    value = json.loads((record.directory / "process.json").read_text())
+    del value["process"][key]
     (record.directory / "process.json").write_text(json.dumps(value))
-    with pytest.raises(StateError, match=f"failed to read container '000000000000': no '{key}'"):
+    message = (
+        rf"failed to read the newest run of container '000000000000': missing keys \['{key}'\]"
+    )
+    with pytest.raises(StateError, match=message):
         record.condition()
+
+
+def test_what_an_earlier_run_said_does_not_count(
+    record: Record, sleeper: subprocess.Popen[bytes]
+) -> None:
+    write_process(record, gone())
+    status(record, ENDED)
+    (record.directory / "console").write_text("of the first")
+    first = record.run()
+    before = record.condition()
+    record.begin_run(sleeper.pid)
+    assert now(record) == Condition(State.CREATED, pid=sleeper.pid)
+    assert record.console_tail() == ""
+    with (record.directory / "console").open("a") as console:
+        console.write("of the second")
+    assert record.console_tail() == "of the second"
+    with (record.directory / "status").open("a") as file:
+        file.write("running\n")
+    assert record.condition().state is State.RUNNING
+    assert first is not None
+    assert record.condition_of(first, end=len(ENDED)) == before
+    sleeper.kill()
+    sleeper.wait()
+    assert record.condition().state is State.DEAD
+    record.undo_run(first)
+    assert record.condition() == before
+    record.undo_run(None)
+    assert record.condition() == Condition(State.CREATED)
 
 
 def test_a_specification_is_kept(record: Record) -> None:
@@ -297,7 +337,7 @@ def test_a_line_without_an_end_takes_no_memory(record: Record) -> None:
 def test_following_ends_with_the_container(
     record: Record, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    record.write_process(sleeper.pid)
+    record.begin_run(sleeper.pid)
     log = record.directory / "log"
     log.write_text(f"{TIME} stdout F one\n")
 

@@ -43,7 +43,7 @@ def make(
     """A container that has ended, unless ``status`` says otherwise."""
     with store.creating(name, lambda i, n: make_spec(i, n, remove=remove)) as record:
         ended = subprocess.Popen(["sleep", "1000"])
-        record.write_process(ended.pid)
+        record.begin_run(ended.pid)
         ended.kill()
         ended.wait()
         (record.directory / "status").write_text(status or "running\nexited 0 0 1.000000000\n")
@@ -105,7 +105,7 @@ def test_an_error_in_the_block_ends_the_machine_and_leaves_nothing(
 ) -> None:
     def fail() -> None:
         with store.creating("it", make_spec) as record:
-            record.write_process(sleeper.pid)
+            record.begin_run(sleeper.pid)
             raise HostError("no more")
 
     with pytest.raises(HostError, match="no more"):
@@ -206,7 +206,7 @@ def test_a_running_container_is_removed_by_force_only(
     store: Store, sleeper: subprocess.Popen[bytes]
 ) -> None:
     with store.creating("it", make_spec) as record:
-        record.write_process(sleeper.pid)
+        record.begin_run(sleeper.pid)
         (record.directory / "status").write_text("running\n")
     with pytest.raises(StateError, match="failed to remove container 'it': it is running"):
         store.remove(record)
@@ -293,14 +293,14 @@ def at_the_machine(store: Store, pid: int) -> None:
 
 def after_the_machine(store: Store, pid: int) -> None:
     with store.creating("it", make_spec) as record:
-        record.write_process(pid)
+        record.begin_run(pid)
         (record.directory / "console").write_text("booting")
         die()
 
 
 def in_removing(store: Store, pid: int) -> None:
     with store.creating("it", make_spec) as record:
-        record.write_process(pid)
+        record.begin_run(pid)
         (record.directory / "log").write_text("x")
         os.listdir = die  # type: ignore[assignment]
         raise HostError("no more")
@@ -339,7 +339,7 @@ def test_a_container_in_the_making_is_left_alone(store: Store) -> None:
         assert store.sweep() == []
         assert Store(store._home).sweep() == []
         assert record.directory.exists()
-        record.write_process(os.getpid())
+        record.begin_run(os.getpid())
         (record.directory / "status").write_text("running\n")
     assert store.sweep() == []
     assert store.find("it").condition().state is State.RUNNING
@@ -360,7 +360,7 @@ def test_a_running_container_that_is_to_go_stays(
     store: Store, sleeper: subprocess.Popen[bytes]
 ) -> None:
     with store.creating("it", lambda i, n: make_spec(i, n, remove=True)) as record:
-        record.write_process(sleeper.pid)
+        record.begin_run(sleeper.pid)
         (record.directory / "status").write_text("running\n")
     assert store.sweep() == []
     assert store.find("it").condition().pid == sleeper.pid
@@ -388,7 +388,7 @@ def test_a_spoilt_file_does_not_stop_the_sweep(store: Store, file: str, text: st
 
 def test_a_machine_is_recorded_whole(store: Store) -> None:
     with store.creating("it", make_spec) as record:
-        record.write_process(os.getpid())
+        record.begin_run(os.getpid())
         value = json.loads((record.directory / "process.json").read_text())
-        assert ProcessId(**value) == ProcessId.of(os.getpid()) == record.process()
+        assert ProcessId(**value["process"]) == ProcessId.of(os.getpid()) == record.process()
         (record.directory / "status").write_text("running\n")

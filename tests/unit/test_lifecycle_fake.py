@@ -5,19 +5,29 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drupe.container import lifecycle
-from drupe.container.lifecycle import executed, launched
+from drupe.container import lifecycle, start
+from drupe.container.lifecycle import executed
 from drupe.container.log import read_log
-from drupe.container.record import Record, State
+from drupe.container.record import Condition, Record, State
 from drupe.container.spec import ContainerSpec
+from drupe.container.start import create, ensure_started, launched, restart, started
 from drupe.container.store import Store
-from drupe.errors import BootError, GuestError, HostError, SpecError, StateError, TimedOutError
+from drupe.errors import (
+    BootError,
+    GuestError,
+    HostError,
+    NotFoundError,
+    SpecError,
+    StateError,
+    TimedOutError,
+)
 from drupe.guest.protocol import Type
 from drupe.guest.pump import Streams, pump
 from drupe.guest.session import Session, connect
@@ -202,7 +212,7 @@ def test_nothing_runs_that_is_not_recorded(
     def refuse(record: Record, pid: int) -> None:
         raise HostError("failed to write 'process.json': No space left on device")
 
-    monkeypatch.setattr(Record, "write_process", refuse)
+    monkeypatch.setattr(Record, "begin_run", refuse)
     with pytest.raises(HostError, match="No space left on device"), launch("true"):
         pass
     assert store.list() == []
@@ -261,3 +271,194 @@ def test_waiting_has_its_time(launch: Launch, store: Store) -> None:
         lifecycle.wait(record, 0.05)
     lifecycle.stop(record, signal=signal.SIGKILL)
     store.remove(record)
+
+
+# Made first, started later, started again
+
+
+@pytest.fixture
+def made(store: Store, fake_guest: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Record]:
+    """Makes a container that is not started; what it needs of the disk is taken as it is."""
+    monkeypatch.setattr(start, "look_up_again", lambda spec: spec)
+
+    def make(*args: str, name: str | None = None, **changes: Any) -> Record:
+        values = {"kernel": str(fake_guest), "args": args, "env": PATH, **changes}
+        return create(store, name, lambda i, n: make_spec(i, n, **values))
+
+    return make
+
+
+FAKE = FakePlatform()
+
+
+def test_a_container_is_made_and_waits(made: Callable[..., Record], store: Store) -> None:
+    record = made("true", name="it", remove=True)
+    assert record.condition() == Condition(State.CREATED)
+    assert store.sweep() == []
+    assert store.find("it").condition().state is State.CREATED
+    with pytest.raises(StateError, match="failed to wait for container 'it': it never ran"):
+        lifecycle.wait(record)
+    with pytest.raises(StateError, match="it is created, not running"):
+        lifecycle.kill(record, signal.SIGTERM)
+    store.remove(record)
+
+
+def test_each_run_has_its_own_status_and_all_share_the_log(
+    made: Callable[..., Record], store: Store, tmp_path: Path
+) -> None:
+    counter = tmp_path / "counter"
+    script = f'n=$(cat {counter} || echo 3); echo "run $n"; echo $((n+1)) >{counter}; exit $n'
+    record = made("sh", "-c", script, name="it")
+    for status in (3, 4, 5):
+        with started(store, record, platform=FAKE) as session:
+            assert record.condition().started_ns is not None
+            assert finish(session)[0] == status
+        assert lifecycle.wait(record, 10) == status
+        condition = record.condition()
+        assert (condition.state, condition.status) == (State.EXITED, status)
+    logged = [entry.text for entry in read_log(record) if entry.stream == "stdout"]
+    assert logged == [b"run 3\n", b"run 4\n", b"run 5\n"]
+    store.remove(record)
+
+
+def test_starting_what_runs_changes_nothing(made: Callable[..., Record], store: Store) -> None:
+    record = made(*WAITS, name="it")
+    ensure_started(store, record, platform=FAKE)
+    run = record.run()
+    ensure_started(store, record, platform=FAKE)
+    assert record.run() == run
+    with (
+        pytest.raises(StateError, match="failed to start container 'it': it is running"),
+        started(store, record, platform=FAKE),
+    ):
+        pass
+    assert record.run() == run
+    store.remove(record, force=True)
+
+
+def test_a_start_that_fails_leaves_all_as_it_was(
+    made: Callable[..., Record], store: Store, tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    record = made(str(program), name="it")
+    with pytest.raises(GuestError, match="No such file or directory"):
+        ensure_started(store, record, platform=FAKE)
+    assert record.condition() == Condition(State.CREATED)
+    assert store.sweep() == []
+    program.write_text("#!/bin/sh\nexit 4\n")
+    program.chmod(0o755)
+    ensure_started(store, record, platform=FAKE)
+    assert lifecycle.wait(record, 10) == 4
+    before = record.condition()
+    program.unlink()
+    with pytest.raises(GuestError, match="No such file or directory"):
+        ensure_started(store, record, platform=FAKE)
+    assert record.condition() == before
+    store.remove(record)
+
+
+def test_a_restart_ends_what_runs_and_starts_it(made: Callable[..., Record], store: Store) -> None:
+    record = made(*WAITS, name="it")
+    restart(store, record, signal=signal.SIGTERM, platform=FAKE)
+    first = record.run()
+    restart(store, record, signal=signal.SIGTERM, platform=FAKE)
+    second = record.run()
+    assert first is not None
+    assert second is not None
+    assert not first.process.alive()
+    assert second.process.alive()
+    end = second.status_offset
+    assert record.condition_of(first, end).state in {State.EXITED, State.DEAD}
+    assert record.condition().state is State.RUNNING
+    assert lifecycle.wait(record, run=first) in {7, 143}
+    store.remove(record, force=True)
+
+
+def test_several_at_once_agree(made: Callable[..., Record], store: Store) -> None:
+    """Starts, restarts and stops at once."""
+    record = made(*WAITS, name="it")
+
+    def act(number: int) -> None:
+        mine = store.find("it")
+        if number % 3 == 0:
+            ensure_started(store, mine, platform=FAKE)
+        elif number % 3 == 1:
+            restart(store, mine, signal=signal.SIGTERM, grace_s=1.0, platform=FAKE)
+        else:
+            lifecycle.stop(mine, signal=signal.SIGTERM, grace_s=1.0)
+
+    with ThreadPoolExecutor(6) as pool:
+        results = [pool.submit(act, number) for number in range(12)]
+    for result in results:
+        error = result.exception()
+        # Whoever was stopped while it started is told so.
+        assert error is None or isinstance(error, GuestError | BootError), error
+    ensure_started(store, record, platform=FAKE)
+    assert record.condition().state is State.RUNNING
+    store.remove(record, force=True)
+
+
+def test_what_goes_at_its_end_goes_after_that_only(
+    made: Callable[..., Record], store: Store
+) -> None:
+    record = made("true", name="it", remove=True)
+    assert store.sweep() == []
+    ensure_started(store, record, platform=FAKE)
+    lifecycle.wait(record, 10)
+    assert store.sweep() == []
+    assert store.list() == []
+
+
+def test_a_container_is_renamed(made: Callable[..., Record], store: Store) -> None:
+    record, other = made("true", name="it"), made("true", name="other")
+    store.rename(record, "that")
+    assert store.find("that").id == record.id
+    assert store.find("that").spec.name == "that"
+    with pytest.raises(NotFoundError, match="failed to find container 'it'"):
+        store.find("it")
+    with pytest.raises(SpecError, match=r"failed to use name 'other': container .* has it"):
+        store.rename(record, "other")
+    with pytest.raises(SpecError, match="failed to use name '-x': not a container name"):
+        store.rename(record, "-x")
+    assert store.find("that").id == record.id
+    store.remove(other)
+    store.rename(record, "other")
+    store.remove(store.find("other"))
+    assert made("true", name="that").spec.name == "that"
+    store.remove(store.find("that"))
+
+
+@pytest.mark.parametrize("killed_at", ["write_spec", "unlink"])
+def test_a_rename_that_is_killed_has_happened_or_not(
+    made: Callable[..., Record], store: Store, killed_at: str
+) -> None:
+    """Whichever name it has then, the other one is free."""
+    record = made("true", name="it")
+    child = os.fork()
+    if child == 0:
+        owner = Path if killed_at == "unlink" else Record
+        setattr(owner, killed_at, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+        store.rename(record, "that")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    has, free = ("that", "it") if killed_at == "unlink" else ("it", "that")
+    assert store.find(has).id == record.id
+    with pytest.raises(NotFoundError):
+        store.find(free)
+    store.remove(made("true", name=free))
+    store.remove(store.find(has))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kernel": "/no/linux"}, "failed to start container 'it': its kernel '/no/linux' is gone"),
+        ({"image": "/no/root"}, "failed to start container 'it': its image '/no/root' is gone"),
+        ({"rootfs": "/no/root"}, "failed to start container 'it': its root '/no/root' is gone"),
+    ],
+)
+def test_what_is_gone_is_named(change: dict[str, str], message: str) -> None:
+    spec = make_spec("0" * 64, "it", **{"kernel": "/", "image": None, **change})
+    with pytest.raises(NotFoundError, match=message) as caught:
+        start.look_up_again(spec)
+    assert caught.value.hint is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal as signals
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Self, Unpack
@@ -24,7 +24,7 @@ from drupe.api.results import CompletedExec, Output, Sink
 from drupe.api.stream import check_window
 from drupe.api.threads import in_thread
 from drupe.api.view import WINDOW, ContainerView
-from drupe.container import lifecycle
+from drupe.container import lifecycle, start
 from drupe.container.log import Entry, LogReader
 from drupe.errors import TimedOutError
 
@@ -34,15 +34,15 @@ _LOG_POLL_S = 0.1
 
 
 class Container(ContainerView):
-    """A container, by ``Container.start``, ``get`` or ``list_containers``.
+    """A container, by ``Container.run``, ``create``, ``get`` or ``list_containers``.
 
     ``drupe.Container`` for asyncio: arguments, results and errors are the same. Used with ``async
-    with``, one that was started here is stopped and removed at the end of the block; when the end
+    with``, one that was made here is stopped and removed at the end of the block; when the end
     of the block is cancelled, at once.
     """
 
     @classmethod
-    async def start(
+    async def run(
         cls,
         image: str | None = None,
         command: Sequence[str] = (),
@@ -50,7 +50,7 @@ class Container(ContainerView):
         remove: bool = False,
         **options: Unpack[ContainerOptions],
     ) -> Container:
-        """Starts a container that goes on by itself: ``drupe.Container.start``.
+        """Starts a container that goes on by itself: ``drupe.Container.run``.
 
         When cancelled, nothing of it stays.
         """
@@ -65,6 +65,23 @@ class Container(ContainerView):
         )
         return cls(store, record, owned=True)
 
+    @classmethod
+    async def create(
+        cls,
+        image: str | None = None,
+        command: Sequence[str] = (),
+        *,
+        remove: bool = False,
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Makes a container that ``start`` starts: ``drupe.Container.create``."""
+        request = build_request(image, command, options, remove=remove)
+        name = option_name(options)
+        store = await in_thread(engine.open_store)
+        launch = engine.Launch(store, request, name)
+        record = await in_thread(launch.created, undo=lambda late: engine.remove(store, late))
+        return cls(store, record, owned=True)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -74,6 +91,29 @@ class Container(ContainerView):
                 lambda: engine.stop_and_remove(self._store, self._record),
                 abort=lambda: engine.end_machine(self._record),
             )
+
+    async def start(self) -> None:
+        """Starts the container: ``drupe.Container.start``. When cancelled, it is ended."""
+        await self._until_started(lambda: start.ensure_started(self._store, self._record))
+
+    async def restart(self, grace: float | None = None, *, signal: int | None = None) -> None:
+        """Starts the container again: ``drupe.Container.restart``. When cancelled, it is ended."""
+        check_seconds("grace", grace)
+        number = None if signal is None else check_signal(signal)
+        await self._until_started(
+            lambda: start.restart(self._store, self._record, signal=number, grace_s=grace)
+        )
+
+    async def _until_started(self, call: Callable[[], None]) -> None:
+        await in_thread(
+            call,
+            abort=lambda: engine.end_machine(self._record),
+            undo=lambda _: engine.end_machine(self._record),
+        )
+
+    async def rename(self, name: str) -> None:
+        """Gives the container another name: ``drupe.Container.rename``."""
+        await in_thread(lambda: self._store.rename(self._record, name))
 
     async def exec(
         self,
@@ -151,14 +191,14 @@ class Container(ContainerView):
     async def wait(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 (as in drupe.Container)
         """Waits until the container has ended: ``drupe.Container.wait``."""
         check_seconds("timeout", timeout)
-        process = self._record.process()
-        descriptor = None if process is None else process.open()
+        run = self._record.run()
+        descriptor = None if run is None else run.process.open()
         if descriptor is not None and not await _readable(descriptor, timeout):
             raise TimedOutError(
                 f"failed to wait for container '{self.name}': not ended in {timeout:g} s",
                 timeout or 0.0,
             )
-        return engine.wait(self._record, 0.0)
+        return engine.wait(self._record, 0.0, run)
 
     async def stop(self, grace: float | None = None, *, signal: int | None = None) -> int | None:
         """Ends the container in order: ``drupe.Container.stop``. When cancelled, at once."""

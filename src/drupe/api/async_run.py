@@ -40,17 +40,17 @@ async def run(
 
     def undo(late: engine.Connected) -> None:
         late.close()
-        engine.discard(store, late.record)
+        engine.discard(store, late)
 
     started = await in_thread(launch.attached, abort=launch.call_off, undo=undo)
     try:
         async with ExecStream(started, stdin=wanted.request.stdin) as stream:
             status = await stream.complete(wanted.data, output, wanted.timeout)
     except BaseException:
-        await in_thread(lambda: engine.discard(store, started.record))
+        await in_thread(lambda: engine.discard(store, started))
         raise
     await in_thread(
-        lambda: engine.finish(store, started.record),
+        lambda: engine.finish(store, started),
         abort=lambda: engine.end_machine(started.record),
     )
     return completed(started.record, output, status, check=check)

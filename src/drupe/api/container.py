@@ -18,20 +18,20 @@ from drupe.api.options import (
 from drupe.api.results import CompletedExec, Output, Sink
 from drupe.api.stream import ExecStream, check_window
 from drupe.api.view import WINDOW, ContainerView
-from drupe.container import lifecycle
+from drupe.container import lifecycle, start
 from drupe.container.log import Entry, read_log
 
 
 class Container(ContainerView):
-    """A container, by ``Container.start``, ``get`` or ``list_containers``.
+    """A container, by ``Container.run``, ``create``, ``get`` or ``list_containers``.
 
-    As a context manager, one that was started here is stopped and removed at the end of the block;
+    As a context manager, one that was made here is stopped and removed at the end of the block;
     one that was merely looked up is left alone. It may be used from several threads. It holds
     nothing open: the container lives on without it, and after the program.
     """
 
     @classmethod
-    def start(
+    def run(
         cls,
         image: str | None = None,
         command: Sequence[str] = (),
@@ -61,12 +61,59 @@ class Container(ContainerView):
         store = engine.open_store()
         return cls(store, engine.Launch(store, request, name).detached(), owned=True)
 
+    @classmethod
+    def create(
+        cls,
+        image: str | None = None,
+        command: Sequence[str] = (),
+        *,
+        remove: bool = False,
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Makes a container that ``start`` starts; arguments and errors are those of ``run``."""
+        request = build_request(image, command, options, remove=remove)
+        name = option_name(options)
+        store = engine.open_store()
+        return cls(store, engine.Launch(store, request, name).created(), owned=True)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._owned:
             engine.stop_and_remove(self._store, self._record)
+
+    def start(self) -> None:
+        """Starts the container, unless it runs; one that has ended has its files still.
+
+        Raises:
+            NotFoundError: it was removed, or its kernel or image is gone.
+            HostError, BootError, GuestError: as of ``run``; the container stays as it was.
+        """
+        start.ensure_started(self._store, self._record)
+
+    def restart(self, grace: float | None = None, *, signal: int | None = None) -> None:
+        """Ends the container in order, if it runs, and starts it again.
+
+        Args:
+            grace: seconds between the signal and SIGKILL; default: its ``stop_timeout``.
+            signal: to the main process; default: its ``stop_signal``.
+
+        Raises:
+            NotFoundError, HostError, BootError, GuestError: as of ``start``.
+        """
+        check_seconds("grace", grace)
+        number = None if signal is None else check_signal(signal)
+        start.restart(self._store, self._record, signal=number, grace_s=grace)
+
+    def rename(self, name: str) -> None:
+        """Gives the container another name.
+
+        Raises:
+            SpecError: another container has it, or it cannot be a name.
+            NotFoundError: it was removed.
+        """
+        self._store.rename(self._record, name)
 
     def exec(
         self,
@@ -171,6 +218,7 @@ class Container(ContainerView):
             timeout: seconds.
 
         Raises:
+            StateError: it never ran.
             TimedOutError: it has not ended in time; it goes on.
             NotFoundError: it was removed.
         """

@@ -9,16 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from drupe.api.options import check_mapping, check_strings
-from drupe.container import lifecycle
-from drupe.container.record import Condition, Record, State
+from drupe.container import lifecycle, start
+from drupe.container.record import Condition, Record, Run, State
 from drupe.container.request import RunRequest, resolve
 from drupe.container.spec import ContainerSpec
 from drupe.container.store import Store
 from drupe.errors import DrupeError, GuestError, NotFoundError, StateError
 from drupe.guest.session import Session
 from drupe.guest.spec import Process
-
-_POWER_OFF_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +25,14 @@ class Connected:
 
     Attributes:
         record: its container.
+        run: the run of that.
         command: what was started.
         session: after STARTED.
         close: ends the session; to be called once, by whoever holds this.
     """
 
     record: Record
+    run: Run | None
     command: tuple[str, ...]
     session: Session
     close: Callable[[], None]
@@ -52,12 +52,16 @@ class Launch:
         """Starts it; its main process ends with the session."""
         stack = contextlib.ExitStack()
         record, session = stack.enter_context(self._launched(detached=False))
-        return Connected(record, record.spec.args, session, stack.close)
+        return Connected(record, record.run(), record.spec.args, session, stack.close)
 
     def detached(self) -> Record:
         """Starts it; its main process goes on by itself."""
         with self._launched(detached=True) as (record, _):
             return record
+
+    def created(self) -> Record:
+        """Makes it, and does not start it."""
+        return start.create(self._store, self._name, self._make)
 
     def call_off(self) -> None:
         """Makes the start fail soon, in whatever state it is; nothing of it stays."""
@@ -69,7 +73,7 @@ class Launch:
     def _launched(
         self, *, detached: bool
     ) -> contextlib.AbstractContextManager[tuple[Record, Session]]:
-        return lifecycle.launched(
+        return start.launched(
             self._store, self._name, self._make, detached=detached, on_step=self._on_step
         )
 
@@ -121,10 +125,10 @@ def condition(record: Record) -> Condition:
     return now
 
 
-def wait(record: Record, timeout: float | None) -> int:
-    """Waits for a container's end; its exit status."""
+def wait(record: Record, timeout: float | None, run: Run | None = None) -> int:
+    """Waits for the end of a run, the newest; its exit status."""
     try:
-        return lifecycle.wait(record, timeout)
+        return lifecycle.wait(record, timeout, run)
     except StateError:
         condition(record)  # "gone" is what really is the matter then
         raise
@@ -168,25 +172,18 @@ def exec_process(
     )
     stack = contextlib.ExitStack()
     session = stack.enter_context(lifecycle.executed(record, spec.settings.apply(process)))
-    return Connected(record, args, session, stack.close)
+    return Connected(record, record.run(), args, session, stack.close)
 
 
-def finish(store: Store, record: Record) -> None:
-    """After the main process: waits for the power-off, then removes what is not to stay.
-
-    Only then is all that the container wrote to volumes on the host.
-    """
-    process = record.process()
-    if process is not None and not process.wait(_POWER_OFF_TIMEOUT_S):
-        process.kill()
-    if record.spec.remove:
-        remove(store, record)
+def finish(store: Store, connected: Connected) -> None:
+    """After the main process: ``lifecycle.finish``."""
+    lifecycle.finish(store, connected.record, connected.run)
 
 
-def discard(store: Store, record: Record) -> None:
+def discard(store: Store, connected: Connected) -> None:
     """Ends a container at once, but in order; then as ``finish``."""
-    lifecycle.stop(record, signal=signal.SIGKILL, grace_s=0.0)
-    finish(store, record)
+    lifecycle.stop(connected.record, signal=signal.SIGKILL, grace_s=0.0)
+    finish(store, connected)
 
 
 def remove(store: Store, record: Record) -> None:

@@ -15,7 +15,7 @@ _SIGNAL_MAX = 64
 
 
 class ContainerOptions(TypedDict, total=False):
-    """Keyword arguments of ``run`` and ``Container.start``; None is as good as left out.
+    """Keyword arguments of ``run``, ``Container.run`` and ``create``; None is as good as left out.
 
     Attributes:
         rootfs: a directory of the host to run instead of an image; it is only read, writes go to

@@ -71,9 +71,9 @@ def run(
         with ExecStream(started, stdin=wanted.request.stdin) as stream:
             status = stream.complete(wanted.data, output, wanted.timeout)
     except BaseException:
-        engine.discard(store, started.record)
+        engine.discard(store, started)
         raise
-    engine.finish(store, started.record)
+    engine.finish(store, started)
     return completed(started.record, output, status, check=check)
 
 

@@ -14,7 +14,7 @@ class ContainerView:
     """A container on disk. It holds nothing open, and may be used from several threads."""
 
     def __init__(self, store: Store, record: Record, *, owned: bool = False) -> None:
-        """Use ``Container.start``, ``get`` or ``list_containers``."""
+        """Use ``Container.run``, ``create``, ``get`` or ``list_containers``."""
         self._store = store
         self._record = record
         self._owned = owned

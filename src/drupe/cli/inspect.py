@@ -42,6 +42,7 @@ def _describe(record: Record) -> dict[str, object]:
             "status": str(condition.state),
             "pid": condition.pid,
             "exit_status": condition.status,
+            "started_ns": condition.started_ns,
             "ended_ns": condition.ended_ns,
         },
         "directory": str(record.directory),

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 TOPICS = {
     "Containers": {
         "run": "run a program in a new container",
+        "create": "make a container without starting it",
+        "start": "start containers that were created or have ended",
         "ps": "list containers",
         "stop": "end containers in order",
+        "restart": "end containers in order and start them again",
         "kill": "send a signal to containers",
         "wait": "wait until containers have ended, print their exit status",
+        "rename": "give a container another name",
         "rm": "remove containers",
     },
     "What goes on in a container": {

@@ -42,10 +42,10 @@ def ago(then_ns: int) -> str:
     return f"{seconds} second{'' if seconds == 1 else 's'} ago"
 
 
-def status_text(condition: Condition, created_ns: int) -> str:
+def status_text(condition: Condition) -> str:
     """What ``ps`` shows of a container's state."""
     if condition.state is State.RUNNING:
-        return f"Up {ago(created_ns).removesuffix(' ago')}"
+        return f"Up {ago(condition.started_ns or time.time_ns()).removesuffix(' ago')}"
     if condition.state is State.EXITED:
         when = ago(condition.ended_ns) if condition.ended_ns is not None else ""
         return f"Exited ({condition.status}) {when}".rstrip()

@@ -20,6 +20,12 @@ SEE_ALSO = ("kill", "rm")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
+    add_grace(parser)
+    add_containers(parser)
+
+
+def add_grace(parser: argparse.ArgumentParser) -> None:
+    """Declares the options that say how a container is ended."""
     add = parser.add_argument
     add(
         "-t",
@@ -32,13 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--signal",
         help="to the main process, a name or a number (default: the container's --stop-signal)",
     )
-    add_containers(parser)
+
+
+def read_grace(args: argparse.Namespace) -> tuple[int | None, float | None]:
+    """What these options say: a signal, and seconds until SIGKILL; None: as the container says."""
+    signal = None if args.signal is None else parse_signal(args.signal)
+    return signal, None if args.time is None else parse_seconds(args.time)
 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    signal = None if args.signal is None else parse_signal(args.signal)
-    grace_s = None if args.time is None else parse_seconds(args.time)
+    signal, grace_s = read_grace(args)
 
     def stop(_: Store, record: Record) -> None:
         lifecycle.stop(record, signal=signal, grace_s=grace_s)

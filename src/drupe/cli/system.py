@@ -8,8 +8,8 @@ import shutil
 import time
 
 from drupe.cli.output import print_json, print_table
-from drupe.container import lifecycle
 from drupe.container.request import RunRequest, resolve
+from drupe.container.start import launched
 from drupe.container.store import Store
 from drupe.errors import BootError, DrupeError, NotFoundError
 from drupe.guest.protocol import Type
@@ -98,9 +98,10 @@ def _boot() -> Finding:
     store = Store()
     begin = time.monotonic()
     try:
-        with lifecycle.launched(
-            store, None, lambda i, n: resolve(request, i, n), detached=False
-        ) as (record, session):
+        with launched(store, None, lambda i, n: resolve(request, i, n), detached=False) as (
+            record,
+            session,
+        ):
             session.expect(Type.EXITED, timeout_s=30.0)
             milliseconds = (time.monotonic() - begin) * 1000
         store.remove(record, force=True)

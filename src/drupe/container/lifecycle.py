@@ -1,86 +1,21 @@
-"""What can be done to containers: run, exec, signal, stop, wait."""
+"""What can be done to containers that run: exec, signal, stop, wait for the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from drupe.container.machine import Step, await_boot, boot_error, start_machine
-from drupe.container.record import Condition, Record, State
-from drupe.container.spec import ContainerSpec
+from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.container.store import Store
-from drupe.errors import BootError, GuestError, StateError, TimedOutError
+from drupe.errors import BootError, GuestError, NotFoundError, StateError, TimedOutError
 from drupe.guest.protocol import StartFlag, Type
 from drupe.guest.session import Session, connect, kill_frames, request, stop_frames
 from drupe.guest.spec import Process, process_frames
-from drupe.platform.base import Platform
-from drupe.platform.registry import find_platform
 
-_ANSWER_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 30.0
 _POWER_OFF_TIMEOUT_S = 10.0
-
-
-def main_process(spec: ContainerSpec, terminal: tuple[int, int] | None) -> Process:
-    """A container's main process, in the guest's words."""
-    process = Process(
-        args=spec.args,
-        env=spec.env,
-        cwd=spec.cwd,
-        user=spec.user,
-        groups=spec.groups,
-        terminal=terminal,
-        stdin=spec.stdin,
-    )
-    return spec.settings.apply(process)
-
-
-@contextmanager
-def launched(
-    store: Store,
-    name: str | None,
-    make: Callable[[str, str], ContainerSpec],
-    *,
-    detached: bool,
-    window: tuple[int, int] | None = None,
-    platform: Platform | None = None,
-    on_step: Step = lambda _: None,
-) -> Iterator[tuple[Record, Session]]:
-    """Makes a container, boots it and starts its main process; yields the session that did.
-
-    An error until the main process runs leaves nothing behind.
-
-    Raises:
-        SpecError, HostError, BootError, GuestError: see the steps.
-    """
-    with ExitStack() as held, store.creating(name, make) as record:
-        held.enter_context(record.attended())
-        spec = record.spec
-        flags = StartFlag.MAIN
-        flags |= StartFlag.DETACHED * detached | StartFlag.LOG * spec.log
-        frames = process_frames(main_process(spec, window), flags)
-        session = start_machine(record, platform or find_platform(spec.platform), on_step)
-        try:
-            session.send(frames)
-            await_boot(record, session, on_step)
-            _started(record, session)
-            on_step("main")
-        except BaseException:
-            session.close()
-            raise
-        attended = held.pop_all()
-    with attended:
-        try:
-            yield record, session
-        finally:
-            session.close()
-
-
-def _started(record: Record, session: Session) -> None:
-    try:
-        session.expect(Type.STARTED, timeout_s=_ANSWER_TIMEOUT_S)
-    except BootError as error:
-        raise boot_error(record, str(error)) from error
+_LAST_WRITES_TIMEOUT_S = 30.0
 
 
 def running(record: Record) -> Condition:
@@ -112,7 +47,7 @@ def executed(record: Record, process: Process, *, detached: bool = False) -> Ite
     try:
         with _reachable(record):
             session.send(frames)
-            session.expect(Type.STARTED, timeout_s=_ANSWER_TIMEOUT_S)
+            session.expect(Type.STARTED, timeout_s=ANSWER_TIMEOUT_S)
         yield session
     finally:
         session.close()
@@ -126,7 +61,7 @@ def kill(record: Record, number: int) -> None:
     """
     running(record)
     with _reachable(record):
-        request(record.control, kill_frames(number), timeout_s=_ANSWER_TIMEOUT_S)
+        request(record.control, kill_frames(number), timeout_s=ANSWER_TIMEOUT_S)
 
 
 def stop(record: Record, *, signal: int | None = None, grace_s: float | None = None) -> Condition:
@@ -155,23 +90,46 @@ def stop(record: Record, *, signal: int | None = None, grace_s: float | None = N
     return record.condition()
 
 
-def wait(record: Record, timeout_s: float | None = None) -> int:
-    """Waits until a container has ended; returns its exit status.
+def wait(record: Record, timeout_s: float | None = None, run: Run | None = None) -> int:
+    """Waits until a run of a container, the newest, has ended; returns its exit status.
 
     Raises:
         StateError: it never ran.
         TimedOutError: it has not ended in time.
     """
-    process = record.process()
-    if process is not None and not process.wait(timeout_s):
+    run = run or record.run()
+    if run is None:
+        raise StateError(f"failed to wait for container '{record.spec.name}': it never ran")
+    if not run.process.wait(timeout_s):
         raise TimedOutError(
             f"failed to wait for container '{record.spec.name}': not ended in {timeout_s} s",
             timeout_s or 0.0,
         )
-    status = record.condition().status
-    if status is None:
-        raise StateError(f"failed to wait for container '{record.spec.name}': it never ran")
-    return status
+    newest = record.run()
+    # Somebody may have started it again meanwhile.
+    end = None if newest is None or newest == run else newest.status_offset
+    status = record.condition_of(run, end).status
+    return KILLED_STATUS if status is None else status
+
+
+def finish(store: Store, record: Record, run: Run | None) -> bool:
+    """After the main process of a run: waits for the power-off, then removes what is not to stay.
+
+    Only then is all that the container wrote on the host. One that is removed anyway and has
+    nothing to write is not waited for but ended. Returns whether it powered off as it should.
+    """
+    spec, in_order = record.spec, True
+    if run is not None:
+        if spec.remove and all(volume.readonly for volume in spec.volumes):
+            run.process.kill()
+        elif not run.process.wait(_LAST_WRITES_TIMEOUT_S):
+            in_order = False
+            run.process.kill()
+    if spec.remove:
+        # Somebody else has removed it, or started it again.
+        with suppress(NotFoundError, StateError):
+            store.remove(record)
+    return in_order
 
 
 @contextmanager

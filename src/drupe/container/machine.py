@@ -57,7 +57,9 @@ def _limits(spec: ContainerSpec) -> dict[LimitKind, int]:
     return {LimitKind.SHM: spec.tuning.shm_bytes} if spec.tuning.shm_bytes else {}
 
 
-def start_machine(record: Record, platform: Platform, on_step: Step = lambda _: None) -> Session:
+def start_machine(
+    record: Record, spec: ContainerSpec, platform: Platform, on_step: Step = lambda _: None
+) -> Session:
     """Starts a container's machine; returns the first session, which has sent the boot frames.
 
     The guest's answer, READY, is still to be awaited. ``on_step`` is told what was reached, for
@@ -67,7 +69,6 @@ def start_machine(record: Record, platform: Platform, on_step: Step = lambda _: 
         HostError: this host refused.
         SpecError: the specification cannot be said in the protocol.
     """
-    spec = record.spec
     frames = boot_frames(
         spec.hostname,
         guest_mounts(spec, platform),
@@ -84,7 +85,7 @@ def start_machine(record: Record, platform: Platform, on_step: Step = lambda _: 
         # Before anybody can know of the machine: the guest boots for its first connection only.
         session = Session(connect(record.control))
         try:
-            platform.start(machine_spec(spec), files, record.write_process)
+            platform.start(machine_spec(spec), files, record.begin_run)
         except BaseException:
             session.close()
             raise
@@ -137,6 +138,7 @@ def boot_error(record: Record, cause: str) -> BootError:
 def _listen(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
+        path.unlink(missing_ok=True)  # of an earlier run
         with short_name(path) as name:
             listener.bind(name)
         listener.listen(128)

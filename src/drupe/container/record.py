@@ -2,13 +2,17 @@
 
 The directory is the whole truth; nothing is remembered elsewhere:
 
-    config.json   the specification, written once
-    process.json  which host process is its machine, written before that runs
-    status        lines from the guest: "running", "exited CODE SIGNAL TIME"
-    log           output of the main process, from the guest
-    console       messages of the container kernel
+    config.json   the specification; only its name ever changes
+    whole         empty; there once the container is made: what lacks it was left unfinished
+    process.json  its newest run: which host process is its machine, written before that runs
+    status        lines from the guest, of all runs: "running", "exited CODE SIGNAL TIME"
+    log           output of the main process, from the guest, of all runs
+    console       messages of the container kernel, of all runs
     control       the control socket
     lock          held by whoever changes the container
+
+What a run has appended to ``status`` and ``console`` begins where process.json says. So a start
+that is killed before that file is written has changed nothing.
 """
 
 from __future__ import annotations
@@ -16,16 +20,17 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 from drupe.container.liveness import ProcessId
 from drupe.container.spec import ContainerSpec
-from drupe.errors import NotFoundError, StateError
-from drupe.store.atomic import read_json, write_json
+from drupe.errors import NotFoundError
+from drupe.store.atomic import read_json, write_bytes, write_json
 from drupe.store.schema import decode, encode
 
 _STATUS_TAIL_BYTES = 4096
@@ -51,14 +56,37 @@ class Condition(NamedTuple):
     Attributes:
         state: dead: its kernel ended without a word.
         pid: host process of its kernel while it lives, else None.
-        status: exit status as a shell counts it, once it has ended.
+        status: exit status of the newest run as a shell counts it, once that has ended.
+        started_ns: when the newest run was started, since the epoch.
         ended_ns: when the main process ended, since the epoch, if known.
     """
 
     state: State
     pid: int | None = None
     status: int | None = None
+    started_ns: int | None = None
     ended_ns: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has run, and does no longer."""
+        return self.state in {State.EXITED, State.DEAD}
+
+
+class Run(NamedTuple):
+    """One run of a container: a start, and all that came of it.
+
+    Attributes:
+        process: its machine's.
+        started_ns: when that was started, since the epoch.
+        status_offset: where its lines begin in ``status``.
+        console_offset: where its messages begin in ``console``.
+    """
+
+    process: ProcessId
+    started_ns: int
+    status_offset: int
+    console_offset: int
 
 
 class Record:
@@ -117,54 +145,108 @@ class Record:
         return False
 
     def write_spec(self, spec: ContainerSpec) -> None:
-        """Writes the specification, once."""
+        """Writes the specification."""
         write_json(self.directory / "config.json", encode(spec), sync=False)
         self._spec = spec
 
-    def write_process(self, pid: int) -> None:
-        """Writes which process is its machine."""
-        write_json(self.directory / "process.json", ProcessId.of(pid)._asdict(), sync=False)
+    def read_spec(self) -> ContainerSpec:
+        """What it is made of, read again: somebody else may have renamed it."""
+        self._spec = None
+        return self.spec
 
-    def process(self) -> ProcessId | None:
-        """The machine's process, dead or alive; None before there was one."""
+    @property
+    def is_whole(self) -> bool:
+        """Whether the command that made it came to its end."""
+        return (self.directory / "whole").exists()
+
+    def mark_whole(self) -> None:
+        """Says that the container is made, and stays.
+
+        Raises:
+            HostError: the disk refused.
+        """
+        write_bytes(self.directory / "whole", b"", sync=False)
+
+    def begin_run(self, pid: int) -> None:
+        """Writes which process is its machine from now on."""
+        run = Run(ProcessId.of(pid), time.time_ns(), self._size("status"), self._size("console"))
+        write_json(self.directory / "process.json", encode(run), sync=False)
+
+    def undo_run(self, before: Run | None) -> None:
+        """Makes the run ``before`` the newest one again: the one after it came to nothing."""
+        run = self.run()
+        if run is None or run == before:
+            return
+        with suppress(FileNotFoundError):
+            os.truncate(self.directory / "status", run.status_offset)
+        if before is None:
+            (self.directory / "process.json").unlink()
+        else:
+            write_json(self.directory / "process.json", encode(before), sync=False)
+
+    def run(self) -> Run | None:
+        """The newest run; None before the first one.
+
+        Raises:
+            StateError: its file is not whole.
+        """
         try:
             value = read_json(self.directory / "process.json")
-            return ProcessId(value["pid"], value["start_time"], value["boot_id"])
         except FileNotFoundError:
             return None
-        except KeyError as error:
-            raise StateError(f"failed to read container '{self.id[:12]}': no {error}") from error
+        return decode(Run, value, f"the newest run of container '{self.id[:12]}'")
+
+    def process(self) -> ProcessId | None:
+        """The process of the newest run's machine, dead or alive; None before there was one."""
+        run = self.run()
+        return None if run is None else run.process
 
     def condition(self) -> Condition:
         """The state as of now."""
-        process = self.process()
+        run = self.run()
+        return Condition(State.CREATED) if run is None else self.condition_of(run)
+
+    def condition_of(self, run: Run, end: int | None = None) -> Condition:
+        """The state that a run is in, or ended in; ``end``: where its lines end in ``status``."""
         # Alive or not is asked first: what was written before the end can be read after it.
-        alive = process is not None and process.alive()
-        lines = self._tail("status", _STATUS_TAIL_BYTES).splitlines()
-        if process is None:
-            return Condition(State.CREATED)
+        alive = run.process.alive()
+        lines = self._tail("status", _STATUS_TAIL_BYTES, run.status_offset, end).splitlines()
         if alive:
             state = State.RUNNING if lines else State.CREATED
-            return Condition(state, pid=process.pid)
+            return Condition(state, pid=run.process.pid, started_ns=run.started_ns)
         match = re.fullmatch(_EXITED, lines[-1]) if lines else None
         if match is None or int(match[1]) > 255 or int(match[2]) > 64:
-            return Condition(State.DEAD, status=KILLED_STATUS)
+            return Condition(State.DEAD, status=KILLED_STATUS, started_ns=run.started_ns)
         code, number, seconds, nanoseconds = map(int, match.groups())
-        status = 128 + number if number else code
-        ended_ns = seconds * 1_000_000_000 + nanoseconds
-        return Condition(State.EXITED, status=status, ended_ns=ended_ns)
+        return Condition(
+            State.EXITED,
+            status=128 + number if number else code,
+            started_ns=run.started_ns,
+            ended_ns=seconds * 1_000_000_000 + nanoseconds,
+        )
 
     def console_tail(self) -> str:
         """The last lines of the container kernel's messages, made printable."""
-        text = self._tail("console", _CONSOLE_TAIL_BYTES)
+        run = self.run()
+        start = 0 if run is None else run.console_offset
+        text = self._tail("console", _CONSOLE_TAIL_BYTES, start)
         return "".join(c for c in text if c.isprintable() or c == "\n").strip()
 
-    def _tail(self, name: str, size: int) -> str:
-        """The end of a file that the guest writes: bounded, and no link is followed."""
+    def _size(self, name: str) -> int:
+        try:
+            return (self.directory / name).stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
+
+    def _tail(self, name: str, size: int, start: int, end: int | None = None) -> str:
+        """The end of a part of a file that the guest writes: bounded, and no link is followed."""
         try:
             descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return ""
         with os.fdopen(descriptor, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
-            return file.read(size).decode("utf-8", "replace")
+            if end is None:
+                end = os.fstat(file.fileno()).st_size
+            start = max(start, end - size)
+            file.seek(start)
+            return file.read(max(0, end - start)).decode("utf-8", "replace")

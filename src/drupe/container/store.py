@@ -1,8 +1,8 @@
 """All containers of a user: finding, making, removing them, and cleaning up what was left behind.
 
-A container's lock is held by whoever makes it, from the directory on until the main process runs,
-and released by the host's kernel if that one dies. So a directory whose lock is free and whose
-state is not one that a living command leaves behind was left by a dead one.
+A container's lock is held by whoever makes it, from the directory on until it is whole, and
+released by the host's kernel if that one dies. So a directory whose lock is free and which is not
+marked as whole was left by a dead command.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from drupe.container.record import Record, State
-from drupe.container.spec import ContainerSpec
+from drupe.container.record import Record
+from drupe.container.spec import ContainerSpec, check_name
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
 from drupe.store.lock import locked
 from drupe.store.paths import private_dir, state_home
@@ -45,9 +45,10 @@ class Store:
     def creating(
         self, name: str | None, make: Callable[[str, str], ContainerSpec]
     ) -> Iterator[Record]:
-        """Makes a container and holds its lock for the block; an error there removes it again.
+        """Makes a container and holds its lock for the block, at whose end it is whole.
 
-        ``make`` gets the id and the name and returns the specification.
+        ``make`` gets the id and the name and returns the specification. An error in the block ends
+        what was started there, and removes the container again.
 
         Raises:
             SpecError: the name is taken.
@@ -73,6 +74,7 @@ class Store:
                 taken = self._claim(name, container_id)
             record.write_spec(make(container_id, taken))
             yield record
+            record.mark_whole()
         except BaseException:
             _end_machine(record)
             self._remove(record)
@@ -100,7 +102,7 @@ class Store:
             link = self._names / reference
             with suppress(OSError, ValueError):  # no such name, gone in between, or never one
                 record = Record(self._containers / link.readlink().name)
-                if (record.directory / "config.json").exists():
+                if _is_named(record, reference):
                     return record
             if set(reference) <= set("0123456789abcdef"):
                 found = [r for r in self._records() if r.id.startswith(reference)]
@@ -156,6 +158,25 @@ class Store:
                     raise
             self._remove(record)
 
+    def rename(self, record: Record, name: str) -> None:
+        """Gives a container another name.
+
+        Raises:
+            SpecError: the name is taken, or cannot be one.
+            NotFoundError: it was removed meanwhile.
+        """
+        check_name(name)
+        with self.held(record), locked(self._home / "lock"):
+            spec = record.read_spec()
+            self._claim(name, record.id)
+            try:
+                # From here on it has the new name, and a link of the old one counts no longer.
+                record.write_spec(spec._replace(name=name))
+            except BaseException:
+                (self._names / name).unlink()
+                raise
+            (self._names / spec.name).unlink(missing_ok=True)
+
     def sweep(self) -> Sequence[str]:
         """Removes what commands that died left behind, and --rm containers that have ended.
 
@@ -180,14 +201,13 @@ class Store:
 
     def _is_leftover(self, record: Record) -> bool:
         """Whether it was never finished; what there is of its machine is ended."""
-        whole = (record.directory / "config.json").exists()
-        if whole and record.condition().state is not State.CREATED:
+        if record.is_whole:
             return False
         _end_machine(record)
         return True
 
     def _is_over(self, record: Record) -> bool:
-        return record.condition().pid is None and record.spec.remove and not record.is_attended()
+        return record.condition().ended and record.spec.remove and not record.is_attended()
 
     def _records(self) -> Sequence[Record]:
         try:
@@ -209,7 +229,7 @@ class Store:
                     holder = self._containers / link.readlink().name
                 except FileNotFoundError:
                     continue  # freed in between
-                if not holder.exists():
+                if not holder.exists() or not _is_named(Record(holder), chosen, unknown=True):
                     link.unlink(missing_ok=True)  # left behind; the next turn takes it
                 elif name:
                     raise SpecError(
@@ -222,6 +242,8 @@ class Store:
 
     def _remove(self, record: Record) -> None:
         """Takes a container off the disk; the caller holds its lock."""
+        # From here on the next command brings to an end what this one does not.
+        (record.directory / "whole").unlink(missing_ok=True)
         for link in self._names_of(record):
             link.unlink(missing_ok=True)
         # Without config.json nobody takes it for a container any more.
@@ -240,6 +262,20 @@ class Store:
         except (NotFoundError, StateError):
             links = list(self._names.iterdir())
         return [link for link in links if link.is_symlink() and link.readlink().name == record.id]
+
+
+def _is_named(record: Record, name: str, *, unknown: bool = False) -> bool:
+    """Whether a container that a link of that name leads to has it.
+
+    A killed command may leave the link of a name that its container has no longer, or has not yet.
+    ``unknown``: the answer for a container without a specification.
+    """
+    try:
+        return record.spec.name == name
+    except NotFoundError:
+        return unknown
+    except StateError:
+        return True  # spoilt: nobody knows better
 
 
 def _open_lock(directory: Path, *, create: bool = True) -> int:

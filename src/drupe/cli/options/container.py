@@ -1,0 +1,40 @@
+"""All that describes a new container: its image and command, and the options of every concern."""
+
+from __future__ import annotations
+
+import argparse
+
+from drupe.cli.options import life, machine, process, rights, storage
+from drupe.container.request import RunRequest
+
+_PARTS = (process, storage, machine, rights, life)
+
+
+def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Declares the options, and the words behind them."""
+    parser.usage = f"drupe {verb} [OPTION ...] (IMAGE | --rootfs DIR [--]) [COMMAND [ARGUMENT ...]]"
+    add = parser.add_argument
+    add("--name", help="a name for it (default: one is made up)")
+    add("-h", "--hostname", metavar="NAME", help="default: the first 12 digits of the id")
+    add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
+    add("--cidfile", metavar="FILE", help="write its id to a file that does not exist yet")
+    for part in _PARTS:
+        part.add_arguments(parser)
+    add("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def build_request(args: argparse.Namespace, *, remove: bool, log: bool = True) -> RunRequest:
+    """What the arguments ask for."""
+    words = [word for index, word in enumerate(args.words) if index or word != "--"]
+    image = words.pop(0) if args.rootfs is None and words else None
+    request = RunRequest(
+        image=image,
+        args=tuple(words),
+        hostname=args.hostname,
+        remove=remove,
+        labels=dict(label.partition("=")[::2] for label in args.label),
+        log=log,
+    )
+    for part in _PARTS:
+        request = part.apply(request, args)
+    return request
