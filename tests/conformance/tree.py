@@ -91,7 +91,7 @@ def make_tree() -> Tree:
     return Tree(base / "tree", base / "share")
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Where this machine has its packages from."""
     argv = ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)"]
     for line in subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split("\n"):
@@ -103,8 +103,8 @@ def _mirror() -> str:
 
 def _make(base: Path) -> None:
     base.mkdir()
-    mirror = _mirror()
-    source_list = f"deb {mirror} {SUITE} main\ndeb-src {mirror} {SUITE} main\n"
+    archive = mirror()
+    source_list = f"deb {archive} {SUITE} main\ndeb-src {archive} {SUITE} main\n"
     fetch = f"cd /usr/src && apt-get -q source --download-only {' '.join(SOURCES)}"
     argv = [
         # Of its own mounts nothing is left, even where it fails.
