@@ -10,10 +10,10 @@ packages=(
 	bc bison flex gcc libc6-dev make patch perl xz-utils # the kernel build
 	debian-archive-keyring                               # checks the kernel's source
 	musl-tools                                           # the guest's init
-	erofs-utils                                          # image roots
 	ccache                                               # a second kernel build takes seconds
 	python3-venv                                         # the virtual environment
 	busybox-static cpio redis-server redis-tools tmux    # the tests
+	erofs-utils zstd                                     # the tests of images
 	docker-registry                                      # the tests of pull and push
 	shellcheck                                           # lint
 )

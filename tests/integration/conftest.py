@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ from drupe.kbuild.kernels import Kernel, find_initramfs, find_kernel
 from drupe.platform.registry import NAMES, VARIABLE
 from tests.conftest import Home
 
-_LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from drupe.cli.main import main; main()"
+_LAUNCH = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    f"sys.path.append({sysconfig.get_path('purelib')!r}); from drupe.cli.main import main; main()"
+)
 ORDINARY_UID = 54321
 
 

@@ -30,7 +30,7 @@ def test_words_that_mean_nothing(cli: Cli) -> None:
     refused(cli, "run", "--frobnicate", "busybox", says="--frobnicate", hint="--help")
     refused(cli, "run", says="no image given", hint="busybox")
     refused(cli, "run", "nosuchimage", "true", says="'nosuchimage': no such image")
-    refused(cli, "run", "../busybox", "true", says="'../busybox': no such image")
+    refused(cli, "run", "../busybox", "true", says="'..' is not a registry")
     refused(cli, "run", "--rootfs", "/", says="no command given")
     refused(cli, "run", "--kernel", "nosuch", "busybox", says="'nosuch'", hint="kernel")
     refused(cli, "run", "--platform", "nosuch", "busybox", says="'nosuch'", hint="um-strict")

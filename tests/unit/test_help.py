@@ -77,7 +77,6 @@ def named(private_home: Home) -> None:
     names = private_home.state / "names"
     names.mkdir(parents=True)
     (names / "web").symlink_to("../containers/x")
-    (private_home.data / "images/busybox").mkdir(parents=True)
 
 
 @pytest.mark.parametrize(

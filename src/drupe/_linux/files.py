@@ -1,4 +1,4 @@
-"""File descriptors. Source: close_range(2)."""
+"""File descriptors and what they are open for. Source: close_range(2), fallocate(2)."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ def close_range(first: int, last: int) -> None:
 def close_from(first: int) -> None:
     """Closes every descriptor from ``first`` on."""
     close_range(first, 0xFFFF_FFFF)
+
+
+def punch_hole(descriptor: int, offset: int, length: int) -> None:
+    """Gives a part of a file back to the disk; it reads as zeros from then on.
+
+    Source: fallocate(2), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE.
+    """
+    where = ctypes.c_int64(offset), ctypes.c_int64(length)
+    check(libc.fallocate(descriptor, 3, *where), "fallocate")

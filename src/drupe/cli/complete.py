@@ -145,11 +145,10 @@ def _containers() -> Iterable[Candidate]:
 
 
 def _images() -> Iterable[Candidate]:
-    from drupe.store.paths import data_dirs, data_home
+    from drupe.image.find import EMBEDDED, stores
 
-    homes = [home / "images" for home in (data_home(), *data_dirs())]
-    found = {path.name for home in homes if home.is_dir() for path in home.iterdir()}
-    return [Candidate(name) for name in sorted(found) if not name.startswith(".")]
+    found = {reference.familiar for store in stores() for reference, _ in store.names()}
+    return [Candidate(name.removesuffix(":latest")) for name in sorted({*found, EMBEDDED})]
 
 
 def _profiles() -> Iterable[Candidate]:

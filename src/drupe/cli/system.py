@@ -23,7 +23,6 @@ EXAMPLES = (
 SEE_ALSO = ("kernel", "version")
 
 _TOOLS = {
-    "mkfs.erofs": ("makes root images", "apt-get install erofs-utils"),
     "busybox": ("the embedded image", "apt-get install busybox-static"),
     "make": ("builds kernels", "apt-get install make"),
     "gcc": ("builds kernels", "apt-get install gcc"),

@@ -31,6 +31,7 @@ from drupe.image.find import find_image
 from drupe.image.store import Image
 from drupe.jail.mountinfo import kernel_mounts
 from drupe.kbuild.kernels import find_initramfs, find_kernel
+from drupe.oci.config import ImageConfig
 from drupe.platform.registry import default_platform, find_platform
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,10 +44,11 @@ class RunRequest(NamedTuple):
         image: name of an image, or None with ``rootfs``.
         args: the command; empty: the image's.
         rootfs: a directory to run instead of an image.
-        entrypoint: a program that gets the command as its arguments.
+        entrypoint: a program that gets the command as its arguments; empty: none, not even the
+            image's.
         env: NAME → value, above the image's.
         cwd: directory of the main process.
-        user: user[:group] of the main process.
+        user: user[:group] of the main process; empty: the image's, or root.
         groups: supplementary groups of the main process.
         hostname: default: the beginning of the id.
         volumes: HOST:GUEST[:ro].
@@ -67,7 +69,7 @@ class RunRequest(NamedTuple):
         oom_score_adj: -1000 to 1000.
         sysctls: settings of the guest's kernel.
         shm_size: of /dev/shm; default: half of the memory.
-        stop_signal: what ``stop`` sends; default: SIGTERM.
+        stop_signal: what ``stop`` sends; default: the image's, or SIGTERM.
         stop_timeout_s: seconds until SIGKILL; default: ``GRACE_S``.
     """
 
@@ -111,14 +113,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
     """
     platform = find_platform(wanted.platform or default_platform()).name
     image, rootfs = _root(wanted)
-    args = wanted.args or (() if image is None or wanted.entrypoint else image.args)
-    if wanted.entrypoint:
-        args = (wanted.entrypoint, *args)
-    if not args:
-        raise SpecError(
-            "failed to run a container: no command given", hint="name one after the image"
-        )
-    defaults = {} if image is None else image.env
+    defaults = ImageConfig() if image is None else image.config
     return ContainerSpec(
         id=container_id,
         name=name,
@@ -127,14 +122,15 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         initramfs=str(find_initramfs()),
         memory_bytes=wanted.memory_bytes,
         image=None if image is None else str(image.root),
-        image_name="" if image is None else image.name,
+        image_name="" if image is None else image.name or image.id[:12],
+        image_id="" if image is None else image.id,
         rootfs=rootfs,
         hostname=check_hostname(wanted.hostname or container_id[:12]),
         volumes=_volumes(wanted.volumes),
-        args=args,
-        env={"PATH": _PATH, **defaults, **wanted.env},
-        cwd=wanted.cwd or ("/" if image is None else image.cwd),
-        user=wanted.user,
+        args=_command(wanted, defaults),
+        env={"PATH": _PATH, **defaults.env, **wanted.env},
+        cwd=wanted.cwd or defaults.cwd or "/",
+        user=wanted.user or defaults.user,
         groups=wanted.groups,
         terminal=wanted.terminal,
         stdin=wanted.stdin,
@@ -148,10 +144,23 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
             0 if wanted.shm_size is None else parse_shm_size(wanted.shm_size),
         ),
         stopping=Stopping(
-            parse_signal(wanted.stop_signal or "TERM"),
+            parse_signal(wanted.stop_signal or defaults.stop_signal or "TERM"),
             GRACE_S if wanted.stop_timeout_s is None else check_grace(wanted.stop_timeout_s),
         ),
     )
+
+
+def _command(wanted: RunRequest, defaults: ImageConfig) -> tuple[str, ...]:
+    """The main process: as docker does it, another entrypoint drops the image's command, too."""
+    if wanted.entrypoint is None:
+        args = (*defaults.entrypoint, *(wanted.args or defaults.cmd))
+    else:
+        args = (*filter(None, [wanted.entrypoint]), *wanted.args)
+    if not args:
+        raise SpecError(
+            "failed to run a container: no command given", hint="name one after the image"
+        )
+    return args
 
 
 def _settings(wanted: RunRequest) -> Settings:

@@ -66,6 +66,7 @@ class ContainerSpec(NamedTuple):
         settings: what its processes may and get.
         tuning: settings of its kernel.
         stopping: what ``stop`` does where nobody says otherwise.
+        image_id: 64 hexadecimal digits; empty for a directory root.
     """
 
     id: str
@@ -93,6 +94,7 @@ class ContainerSpec(NamedTuple):
     settings: Settings = Settings()
     tuning: Tuning = Tuning()
     stopping: Stopping = Stopping()
+    image_id: str = ""
 
 
 def check_name(name: str) -> str:

@@ -1,1 +1,1 @@
-"""Images: read-only root file systems, each one EROFS file with its defaults beside it."""
+"""Images: a store of blobs by digest, names, and one read-only root file for each image."""

@@ -1,35 +1,54 @@
-"""The embedded image ``busybox``: made on this host from its static busybox, in a second."""
+"""The embedded image ``busybox``: made on this host from its static busybox, at first use."""
 
 from __future__ import annotations
 
+import io
 import shutil
-import tempfile
+import stat
+import tarfile
 from pathlib import Path
 
 from drupe import process
 from drupe.errors import HostError
-from drupe.image.store import Image, install
+from drupe.image.blobs import add_blob
+from drupe.image.install import install_new
+from drupe.image.store import Image, ImageStore, Layer
+from drupe.oci.manifest import OCI_LAYER, THIS
+from drupe.oci.reference import parse_reference
 
-_HINT = "apt-get install busybox-static erofs-utils"
-_DIRECTORIES = ("bin", "dev", "etc", "home", "mnt", "proc", "root", "run", "sys", "tmp", "var")
-_USERS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
-_GROUPS = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
+_HINT = "apt-get install busybox-static"
+_DIRECTORIES = {
+    **dict.fromkeys(("bin", "dev", "etc", "home", "mnt", "proc", "run", "sys", "var"), 0o755),
+    "root": 0o700,
+    "tmp": 0o1777,
+}
+_FILES = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
+    "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+}
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def build_busybox() -> Image:
-    """Makes the image, or finds that another command just has.
+    """Makes the image, in the user's own store.
 
     Raises:
-        HostError: this host lacks busybox-static or erofs-utils.
+        HostError: this host lacks busybox-static.
     """
-    busybox = _static_busybox()
-    defaults = Image(
-        "busybox",
-        Path(),
-        args=("/bin/sh",),
-        env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-    )
-    return install("busybox", defaults, lambda root: _make(busybox, root))
+    layer = _layer(_static_busybox())
+    store = ImageStore()
+    with store.adding():
+        digest = add_blob(store, layer)
+        config: dict[str, object] = {
+            "os": THIS.os,
+            "architecture": THIS.architecture,
+            "config": {"Cmd": ["/bin/sh"], "Env": [_PATH]},
+            "rootfs": {"type": "layers", "diff_ids": [digest]},
+            "history": [{"created_by": "drupe: this host's static busybox"}],
+        }
+        described = Layer(digest, digest, len(layer), OCI_LAYER)
+        return install_new(store, config, [described], parse_reference("busybox"))
 
 
 def _static_busybox() -> Path:
@@ -42,23 +61,29 @@ def _static_busybox() -> Path:
     return Path(found)
 
 
-def _make(busybox: Path, root: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="drupe-image.") as name:
-        tree = Path(name)
-        tree.chmod(0o755)
-        for directory in _DIRECTORIES:
-            (tree / directory).mkdir(mode=0o755)
-        (tree / "tmp").chmod(0o1777)
-        (tree / "root").chmod(0o700)
-        (tree / "etc/passwd").write_text(_USERS)
-        (tree / "etc/group").write_text(_GROUPS)
-        (tree / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
-        shutil.copyfile(busybox, tree / "bin/busybox")
-        (tree / "bin/busybox").chmod(0o755)
-        for applet in process.run([str(busybox), "--list"]).decode().split():
-            link = tree / "bin" / applet
-            if not link.exists() and "/" not in applet:
-                link.symlink_to("busybox")
-        (tree / "sbin").symlink_to("bin")
-        (tree / "usr").symlink_to(".")
-        process.run(["mkfs.erofs", "-zlz4", "-T0", "--all-root", str(root), str(tree)], hint=_HINT)
+def _layer(busybox: Path) -> bytes:
+    """The layer as a tar: the same bytes each time, for the same busybox."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+
+        def add(name: str, mode: int, content: bytes = b"", target: str = "") -> None:
+            member = tarfile.TarInfo(name)
+            member.mode = stat.S_IMODE(mode)
+            member.size = len(content)
+            member.linkname = target
+            kinds = {stat.S_IFDIR: tarfile.DIRTYPE, stat.S_IFLNK: tarfile.SYMTYPE}
+            member.type = kinds.get(stat.S_IFMT(mode), tarfile.REGTYPE)
+            archive.addfile(member, io.BytesIO(content))
+
+        for name, mode in _DIRECTORIES.items():
+            add(name, stat.S_IFDIR | mode)
+        for name, text in _FILES.items():
+            add(name, 0o644, text.encode())
+        add("bin/busybox", 0o755, busybox.read_bytes())
+        applets = process.run([str(busybox), "--list"]).decode().split()
+        for applet in sorted(set(applets) - {"busybox"}):
+            if "/" not in applet:
+                add(f"bin/{applet}", stat.S_IFLNK | 0o777, target="busybox")
+        add("sbin", stat.S_IFLNK | 0o777, target="bin")
+        add("usr", stat.S_IFLNK | 0o777, target=".")
+    return buffer.getvalue()

@@ -12,10 +12,11 @@ from drupe.errors import HostError
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Holds an exclusive lock on ``path``, a file made if missing, for the block.
+def locked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[bool]:
+    """Holds a lock on ``path``, a file made if missing, for the block.
 
-    Yields whether the lock is held: without ``wait``, False where someone else holds it.
+    It is exclusive, or ``shared`` with others who want it so. Yields whether the lock is held:
+    without ``wait``, False where someone else holds it.
 
     Raises:
         HostError: the lock file cannot be opened.
@@ -26,7 +27,8 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         raise HostError(f"failed to lock '{path}': {error.strerror}") from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
             held = True
         except BlockingIOError:
             held = False
