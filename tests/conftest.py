@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drupe.limits.hierarchy import find_parents
 from tests.fakes.platform import build_fake_guest
 
 _END_S = 5.0
@@ -64,7 +65,17 @@ def _traces(home: Home) -> set[str]:
         *(f"mount {line}" for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         *(f"descriptor {fd}: {name}" for fd, name in _descriptors(Path("/proc/self/fd"))),
         *(f"file {path}" for part in ("containers", "names") for path in _list(home.state / part)),
+        *(f"control group {path}" for path in _empty_groups()),
     }
+
+
+def _empty_groups() -> Iterator[Path]:
+    """Those of machines that have gone; others that run at the same time have processes."""
+    for path in {parent.path for parent in find_parents().values()}:
+        for group in path.glob("drupe-*"):
+            with suppress(OSError):
+                if not (group / "cgroup.procs").read_text():
+                    yield group
 
 
 def _machines(home: Home) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -43,7 +44,11 @@ def program(number: int, arguments: tuple[int, ...] = ()) -> bytes:
         registers[index] + struct.pack("<Q", value & (2**64 - 1))
         for index, value in enumerate(arguments)
     )
-    code += b"\xb8" + struct.pack("<I", number) + b"\x0f\x05" + CODE_AFTER
+    return elf(code + b"\xb8" + struct.pack("<I", number) + b"\x0f\x05" + CODE_AFTER)
+
+
+def elf(code: bytes) -> bytes:
+    """A static ELF file with this code."""
     base, headers = 0x40_0000, 64 + 56
     ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     fields = (ident, 2, 62, 1, base + headers, 64, 0, 0, 64, 56, 1, 64, 0, 0)
@@ -62,18 +67,24 @@ def jailed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     libc.prctl(36, 0, 0, 0, 0)
 
 
-def verdict(number: int, arguments: tuple[int, ...] = ()) -> int | None:
-    """The signal that ended a jailed program which made that call; None: it was let through."""
+def run_jailed(code: bytes, plan: JailPlan) -> int:
+    """The wait status of a program in a jail."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     binary = os.memfd_create("call", os.MFD_CLOEXEC)
     try:
-        os.write(binary, program(number, arguments))
-        plan = JailPlan(1 << 20, (), (), os.geteuid(), os.getegid(), all_ids=False, traced=True)
+        os.write(binary, code)
         pid = spawn(plan, binary, ["call"], {}, [null, null, null], lambda _: None)
     finally:
         os.close(binary)
         os.close(null)
-    _, status = os.waitpid(pid, 0)
+    return os.waitpid(pid, 0)[1]
+
+
+def verdict(number: int, arguments: tuple[int, ...] = ()) -> int | None:
+    """The signal that ended a jailed program which made that call; None: it was let through."""
+    ids = os.geteuid(), os.getegid()
+    plan = JailPlan(1 << 20, (), (), *ids, all_ids=False, traced=True)
+    status = run_jailed(program(number, arguments), plan)
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
 
 
@@ -87,6 +98,22 @@ def test_every_call_outside_the_list_ends_the_container(jailed: None) -> None:
     verdicts.pop(335)
     verdicts.pop(336)
     assert {number for number, end in verdicts.items() if end != signal.SIGSYS} == set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's other processes may count, too")
+def test_host_processes_are_bounded_without_a_control_group(jailed: None) -> None:
+    code = (
+        b"\x45\x31\xff"  # xor %r15d,%r15d
+        b"\xb8\x38\x00\x00\x00\x31\xff\x31\xf6\x0f\x05"  # clone(0, 0)
+        b"\x85\xc0\x74\x14\x78\x05"  # child: wait; error: end
+        b"\x41\xff\xc7\xeb\xea"  # count, again
+        b"\x44\x89\xff\xc1\xef\x04\xb8\xe7\x00\x00\x00\x0f\x05"  # exit_group(count / 16)
+        b"\x90\x90"
+        b"\xb8\x0f\x01\x00\x00\x31\xff\x31\xf6\x31\xd2\x4d\x31\xd2\x0f\x05\xeb\xec"  # ppoll
+    )
+    plan = JailPlan(1 << 20, (), (), 0x7000_1234, 0x7000_1234, all_ids=False, traced=True)
+    most = plan.limits["RLIMIT_NPROC"]
+    assert os.WEXITSTATUS(run_jailed(elf(code), plan)) in {(most - 1) // 16, most // 16}
 
 
 def test_x32_numbers_end_the_container(jailed: None) -> None:
@@ -145,6 +172,8 @@ def test_what_a_container_kernel_is_left_with(cli: Cli, tmp_path: Path) -> None:
             assert int(status[capabilities], 16) == 0
         assert status["NoNewPrivs"] == "1"
         assert status["Seccomp"] == "2"
+        limits = Path(f"/proc/{member}/limits").read_text()
+        assert re.search(rf"Max processes +{told['jail']['limits']['RLIMIT_NPROC']} ", limits)
         assert status["Groups"].split() == ([] if os.geteuid() == 0 else status["Groups"].split())
         for namespace in NAMESPACES:
             theirs = Path(f"/proc/{member}/ns/{namespace}").readlink()

@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("store", "process"),
     ("kconfig", "oci"),
     ("kbuild",),
-    ("jail",),
+    ("jail", "limits"),
     ("platform", "image", "net", "guest"),
     ("container",),
     ("attach", "fork"),

@@ -282,6 +282,7 @@ def test_limits() -> None:
         "RLIMIT_CORE": 0,
         "RLIMIT_NOFILE": 65_536,
         "RLIMIT_MEMLOCK": 0,
+        "RLIMIT_NPROC": (32 << 20) // (128 << 10) + 1024,
         "RLIMIT_FSIZE": 1 << 30,
     }
     assert make(root_bytes=1 << 40).limits["RLIMIT_FSIZE"] == 1 << 40

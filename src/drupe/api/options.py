@@ -44,6 +44,10 @@ class ContainerOptions(TypedDict, total=False):
         shm_size: of /dev/shm: bytes, or a string such as "64m"; default: half of the memory.
         stop_signal: what ``stop`` sends, by name; default: "TERM".
         stop_timeout: seconds between that and SIGKILL; default: 10.
+        cpus: processors' worth of time, such as 0.5.
+        cpu_shares: weight against other containers, 1024 being usual.
+        cpuset_cpus: processors of the host to run on: "0-2,5".
+        pids_limit: processes and threads in it.
     """
 
     rootfs: str | os.PathLike[str] | None
@@ -70,6 +74,10 @@ class ContainerOptions(TypedDict, total=False):
     shm_size: int | str | None
     stop_signal: str | None
     stop_timeout: float | None
+    cpus: float | str | None
+    cpu_shares: int | None
+    cpuset_cpus: str | None
+    pids_limit: int | None
 
 
 def build_request(
@@ -93,7 +101,7 @@ def build_request(
     if image is not None and options.get("rootfs") is not None:
         raise ValueError("an image and a rootfs: only one of them can be the root")
     rootfs, memory = options.get("rootfs"), options.get("memory")
-    shm_size = options.get("shm_size")
+    shm_size, cpus = options.get("shm_size"), options.get("cpus")
     return RunRequest(
         image=image,
         args=check_strings("command", command),
@@ -123,6 +131,10 @@ def build_request(
         shm_size=None if shm_size is None else str(shm_size),
         stop_signal=options.get("stop_signal"),
         stop_timeout_s=options.get("stop_timeout"),
+        cpus=None if cpus is None else str(cpus),
+        cpu_shares=options.get("cpu_shares") or 0,
+        cpuset_cpus=options.get("cpuset_cpus"),
+        pids_limit=options.get("pids_limit") or 0,
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from drupe.cli.documents import add_format, show_documents
 from drupe.cli.output import open_store
+from drupe.container.bounds import groups_of
 from drupe.container.machine import machine_spec
 from drupe.container.record import Record
 from drupe.platform.registry import find_platform
@@ -46,5 +47,6 @@ def _describe(record: Record) -> dict[str, object]:
             "ended_ns": condition.ended_ns,
         },
         "directory": str(record.directory),
+        "groups": {name: path for name, (path, _) in groups_of(record).paths.items()},
         "jail": platform.describe(machine_spec(spec)),
     }

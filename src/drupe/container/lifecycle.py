@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from drupe.container.bounds import release_ended
 from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.container.store import Store
 from drupe.errors import BootError, GuestError, NotFoundError, StateError, TimedOutError
@@ -73,6 +74,7 @@ def stop(record: Record, *, signal: int | None = None, grace_s: float | None = N
     """
     process = record.process()
     if process is None or not process.alive():
+        release_ended(record)
         return record.condition()
     stopping = record.spec.stopping
     signal = stopping.signal if signal is None else signal
@@ -87,6 +89,7 @@ def stop(record: Record, *, signal: int | None = None, grace_s: float | None = N
         )
     if not process.wait(max(0.5, deadline - time.monotonic())):
         process.kill()
+    release_ended(record)
     return record.condition()
 
 
@@ -125,6 +128,7 @@ def finish(store: Store, record: Record, run: Run | None) -> bool:
         elif not run.process.wait(_LAST_WRITES_TIMEOUT_S):
             in_order = False
             run.process.kill()
+        release_ended(record)
     if spec.remove:
         # Somebody else has removed it, or started it again.
         with suppress(NotFoundError, StateError):

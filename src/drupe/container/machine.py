@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from drupe.container.bounds import confine, make_groups, place
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.errors import BootError, GuestError, HostError
@@ -54,7 +55,8 @@ def guest_mounts(spec: ContainerSpec, platform: Platform) -> tuple[Mount, ...]:
 
 
 def _limits(spec: ContainerSpec) -> dict[LimitKind, int]:
-    return {LimitKind.SHM: spec.tuning.shm_bytes} if spec.tuning.shm_bytes else {}
+    limits = {LimitKind.SHM: spec.tuning.shm_bytes, LimitKind.PIDS: spec.limits.pids}
+    return {kind: most for kind, most in limits.items() if most}
 
 
 def start_machine(
@@ -75,6 +77,12 @@ def start_machine(
         sysctls=spec.tuning.sysctls,
         limits=_limits(spec),
     )
+    groups = make_groups(record, spec)
+
+    def begin(pid: int) -> None:
+        record.begin_run(pid)
+        place(spec, pid)
+
     listener = _listen(record.control)
     opened = []
     try:
@@ -85,7 +93,7 @@ def start_machine(
         # Before anybody can know of the machine: the guest boots for its first connection only.
         session = Session(connect(record.control))
         try:
-            platform.start(machine_spec(spec), files, record.begin_run)
+            pid = platform.start(machine_spec(spec), files, begin)
         except BaseException:
             session.close()
             raise
@@ -95,6 +103,7 @@ def start_machine(
             os.close(descriptor)
     try:
         on_step("machine")
+        confine(groups, pid)
         session.send(frames)
     except BaseException:
         session.close()

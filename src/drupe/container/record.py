@@ -9,6 +9,7 @@ The directory is the whole truth; nothing is remembered elsewhere:
     log           output of the main process, from the guest, of all runs
     console       messages of the container kernel, of all runs
     control       the control socket
+    groups.json   its machine's control groups on the host
     lock          held by whoever changes the container
 
 What a run has appended to ``status`` and ``console`` begins where process.json says. So a start

@@ -9,6 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from drupe.container.limits import (
+    Limits,
+    check_cpu_shares,
+    check_pids,
+    parse_cpus,
+    parse_cpuset,
+)
 from drupe.container.settings import (
     Settings,
     check_oom_score,
@@ -71,6 +78,10 @@ class RunRequest(NamedTuple):
         shm_size: of /dev/shm; default: half of the memory.
         stop_signal: what ``stop`` sends; default: the image's, or SIGTERM.
         stop_timeout_s: seconds until SIGKILL; default: ``GRACE_S``.
+        cpus: processors' worth of time.
+        cpu_shares: weight against others; 0: the usual one.
+        cpuset_cpus: processors of the host to run on: 0-2,5.
+        pids_limit: processes and threads; 0 or less: no limit.
     """
 
     image: str | None = None
@@ -102,6 +113,10 @@ class RunRequest(NamedTuple):
     shm_size: str | None = None
     stop_signal: str | None = None
     stop_timeout_s: float | None = None
+    cpus: str | None = None
+    cpu_shares: int = 0
+    cpuset_cpus: str | None = None
+    pids_limit: int = 0
 
 
 def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
@@ -146,6 +161,12 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         stopping=Stopping(
             parse_signal(wanted.stop_signal or defaults.stop_signal or "TERM"),
             GRACE_S if wanted.stop_timeout_s is None else check_grace(wanted.stop_timeout_s),
+        ),
+        limits=Limits(
+            cpus=0.0 if wanted.cpus is None else parse_cpus(wanted.cpus),
+            cpu_shares=check_cpu_shares(wanted.cpu_shares),
+            cpuset=() if wanted.cpuset_cpus is None else parse_cpuset(wanted.cpuset_cpus),
+            pids=check_pids(wanted.pids_limit),
         ),
     )
 

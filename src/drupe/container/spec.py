@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from drupe.container.limits import Limits
 from drupe.container.settings import Settings
 from drupe.container.sizes import parse_size
 from drupe.container.stopping import Stopping
@@ -67,6 +68,7 @@ class ContainerSpec(NamedTuple):
         tuning: settings of its kernel.
         stopping: what ``stop`` does where nobody says otherwise.
         image_id: 64 hexadecimal digits; empty for a directory root.
+        limits: what it may use beside memory.
     """
 
     id: str
@@ -95,6 +97,7 @@ class ContainerSpec(NamedTuple):
     tuning: Tuning = Tuning()
     stopping: Stopping = Stopping()
     image_id: str = ""
+    limits: Limits = Limits()
 
 
 def check_name(name: str) -> str:

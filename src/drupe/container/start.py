@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from drupe.container import lifecycle
+from drupe.container.bounds import release
 from drupe.container.machine import Step, await_boot, boot_error, start_machine
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
@@ -155,6 +156,7 @@ def _start_again(
         process = record.process()
         if process is not None:
             process.kill()
+        release(record)
         record.undo_run(before)
         raise
 

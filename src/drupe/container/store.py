@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from drupe.container.bounds import release
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec, check_name
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
@@ -193,6 +194,8 @@ class Store:
                             "unfinished"
                         )
                     elif not (free and self._is_over(record)):
+                        if free and record.condition().ended:
+                            release(record)
                         continue
                     self._remove(record)
                 except StateError as error:
@@ -241,7 +244,8 @@ class Store:
         raise StateError(f"failed to use name '{name}': others keep taking it")
 
     def _remove(self, record: Record) -> None:
-        """Takes a container off the disk; the caller holds its lock."""
+        """Takes a container off the disk; the caller holds its lock, and has ended its machine."""
+        release(record)
         # From here on the next command brings to an end what this one does not.
         (record.directory / "whole").unlink(missing_ok=True)
         for link in self._names_of(record):

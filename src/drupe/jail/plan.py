@@ -10,6 +10,11 @@ _FIRST_DYNAMIC_UID = 0x7000_0000
 _DYNAMIC_UIDS = 0x0FFF_0000
 _ALL_IDS = 0xFFFF_FFFF
 
+_BYTES_A_PROCESS = 128 << 10
+"""Of memory for each process: the guest's kernel allows no more threads than that (fork_init())."""
+_PROCESSES_MORE = 1024
+"""Host processes that are none of the guest's: pooled ones, threads, brokers."""
+
 
 class Share(NamedTuple):
     """A host directory that the jail lets in, as ``/shares/<index>``.
@@ -55,10 +60,18 @@ class JailPlan(NamedTuple):
     def limits(self) -> dict[str, int]:
         """Resource limits, by name as in the resource module."""
         limits = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 65_536, "RLIMIT_MEMLOCK": 0}
+        # Counted in the jail's own user namespace since Linux 5.14, before that for the user; not
+        # where the container kernel is the host's root: a control group bounds it there.
+        limits["RLIMIT_NPROC"] = most_processes(self.root_bytes)
         if not any(not share.readonly for share in self.shares):
             # Nothing to write but its own memory, status and log: bound the log.
             limits["RLIMIT_FSIZE"] = max(self.root_bytes, 1 << 30)
         return limits
+
+
+def most_processes(memory_bytes: int) -> int:
+    """How many host processes and threads a machine with that much memory may need."""
+    return memory_bytes // _BYTES_A_PROCESS + _PROCESSES_MORE
 
 
 def choose_ids(container_id: str, *, directories: bool) -> tuple[int, int, bool]:

@@ -1,0 +1,1 @@
+"""What the host grants a machine: control groups where it lets us have them, processors."""
