@@ -24,12 +24,16 @@
 
 #include "exec.h"
 #include "machine.h"
+#include "services.h"
 #include "spec.h"
 #include "user.h"
 
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER	0x5441
 #endif
+
+/* What the init has open at most; see PROCESSES_MAX. */
+#define DESCRIPTORS_MAX	1024
 
 /* From linux/capability.h, which musl does not bring. */
 #define CAPABILITY_VERSION	0x20080522
@@ -242,6 +246,29 @@ static char **environment(const struct child *child, const struct user *user)
 	return env;
 }
 
+/* A service of the init's own: no program, so nothing is closed by execve(). */
+static _Noreturn void serve(char **args)
+{
+	struct layers layers;
+	sigset_t none;
+	int service = service_find(args);
+
+	if (service < 0)
+		fail(DRUPE_STAGE_EXEC, ENOENT, "failed to find service '%.160s': %s", args[0],
+		     strerror(ENOENT));
+	machine_layers(&layers);
+	if (chdir("/") < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to enter '/': %s", strerror(errno));
+	for (int fd = 3; fd < DESCRIPTORS_MAX; fd++)
+		if (fd != report_fd && fd != layers.lower && fd != layers.upper)
+			close(fd);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Its end says that the service runs. */
+	close(report_fd);
+	_exit(service_run(service, args, &layers));
+}
+
 _Noreturn void child_run(const struct child *child)
 {
 	const struct spec *spec = child->spec;
@@ -257,6 +284,8 @@ _Noreturn void child_run(const struct child *child)
 		fail(DRUPE_STAGE_PROCESS, ENOMEM, "out of memory");
 	setsid();
 	set_stdio(child);
+	if (child->helper)
+		serve(args);
 	find_user(spec, &user);
 	own_stdio(child, &user);
 	env = environment(child, &user);

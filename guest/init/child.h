@@ -4,6 +4,7 @@
 #define INIT_CHILD_H
 
 #include <drupe/protocol.h>
+#include <stdbool.h>
 
 struct spec;
 
@@ -21,6 +22,7 @@ struct child {
 	int out;
 	int err;
 	int master;		/* -1: no terminal */
+	bool helper;		/* a service of files/, no program */
 };
 
 _Noreturn void child_run(const struct child *child);

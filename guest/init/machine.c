@@ -22,6 +22,7 @@
 #include "boot.h"
 #include "group.h"
 #include "mounts.h"
+#include "services.h"
 
 static int pts = -1;
 
@@ -102,6 +103,11 @@ int machine_boot(const struct boot *boot, char *text, size_t size)
 	}
 	raise_loopback();
 	return 0;
+}
+
+void machine_layers(struct layers *layers)
+{
+	*layers = mounts_layers;
 }
 
 int machine_ptmx(void)

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "machine.h"
+#include "services.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,12 @@ int machine_boot(const struct boot *boot, char *text, size_t size)
 	(void)text;
 	(void)size;
 	return 0;
+}
+
+void machine_layers(struct layers *layers)
+{
+	layers->lower = -1;
+	layers->upper = -1;
 }
 
 int machine_ptmx(void)

@@ -19,6 +19,8 @@
 #define NEW_ROOT	"/newroot"
 #define LAYERS		"lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work"
 
+struct layers mounts_layers = { -1, -1 };
+
 struct reason {
 	char *text;
 	size_t size;
@@ -72,6 +74,8 @@ static int mount_overlay(const struct boot_mount *wanted, struct reason *reason)
 	    mkdir("/layer/upper", 0755) < 0 || mkdir("/layer/work", 0755) < 0)
 		return fail(reason, errno, "failed to make the writable layer");
 	/* The layer ends with the container: nothing is gained by syncing it. */
+	mounts_layers.lower = open("/lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	mounts_layers.upper = open("/layer/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (mount("overlay", NEW_ROOT, "overlay", 0, LAYERS ",volatile") == 0 ||
 	    mount("overlay", NEW_ROOT, "overlay", 0, LAYERS) == 0)
 		return 0;

@@ -5,7 +5,12 @@
 
 #include <stddef.h>
 
+#include "services.h"
+
 struct boot;
+
+/* The parts of the root, once it is made. */
+extern struct layers mounts_layers;
 
 /*
  * Mounts all and makes the new root the init's own. @pts: see devices.h.

@@ -100,7 +100,7 @@ void process_start(struct session *session, uint32_t flags)
 	source_init(&process->report, -1, report_ready);
 	input_init(process);
 	output_init(process);
-	error = spawn(process, session->spec, &text);
+	error = spawn(process, session->spec, flags & DRUPE_START_HELPER, &text);
 	spec_free(session->spec);
 	session->spec = NULL;
 	if (error) {

@@ -86,7 +86,7 @@ static int take(int *fd)
 	return taken;
 }
 
-int spawn(struct process *process, const struct spec *spec, const char **text)
+int spawn(struct process *process, const struct spec *spec, bool helper, const char **text)
 {
 	struct plumbing p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, -1 };
 	struct child child;
@@ -110,6 +110,7 @@ int spawn(struct process *process, const struct spec *spec, const char **text)
 		goto fail;
 	}
 	child.spec = spec;
+	child.helper = helper;
 	child.report = p.report[1];
 	child.in = p.in[0];
 	child.out = p.out[1];

@@ -3,10 +3,12 @@
 #ifndef INIT_SPAWN_H
 #define INIT_SPAWN_H
 
+#include <stdbool.h>
+
 struct process;
 struct spec;
 
 /* Fills in the process's pid and descriptors. 0, or an errno and what failed. */
-int spawn(struct process *process, const struct spec *spec, const char **text);
+int spawn(struct process *process, const struct spec *spec, bool helper, const char **text);
 
 #endif

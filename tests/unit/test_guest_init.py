@@ -35,7 +35,7 @@ ARG, ENV, CWD, USER, GROUP, RLIMIT, TERMINAL, START, CAPABILITIES, UMASK, OOM = 
 STDIN, STDIN_EOF, SIGNAL, WINDOW_SIZE, DETACH = range(48, 53)
 KILL, STOP = 64, 65
 READY, STARTED, STDOUT, STDERR, CREDIT, EXITED, DONE, ERROR = range(128, 136)
-START_MAIN, START_STDIN, START_DETACHED, START_LOG = 1, 2, 4, 8
+START_MAIN, START_STDIN, START_DETACHED, START_LOG, START_HELPER = 1, 2, 4, 8, 16
 STAGE_PROTOCOL, STAGE_BOOT, STAGE_PROCESS, STAGE_EXEC, STAGE_REQUEST = range(1, 6)
 
 PATH = b"PATH=/usr/local/bin:/usr/bin:/bin"
@@ -1021,3 +1021,45 @@ def test_garbage(booted: Guest, data: bytes) -> None:
         pass
     session.close()
     assert booted.run("echo", "fine").stdout == b"fine\n"
+
+
+# Services of the init's own
+
+
+def test_a_service_needs_no_program(booted: Guest, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    session = booted.session()
+    flags = START_HELPER | START_STDIN
+    session.start("write", str(path), "600", flags=flags, env=())
+    session.send(frame(STDIN, b"text") + frame(STDIN_EOF))
+    assert session.finish() == Result(0, 0, b"", b"")
+    session.close()
+    session = booted.session()
+    session.start("read", str(path), flags=START_HELPER, env=())
+    assert session.finish() == Result(0, 0, b"text", b"")
+    session.close()
+
+
+def test_a_service_that_fails_says_why(booted: Guest) -> None:
+    session = booted.session()
+    session.start("read", "/no/such", flags=START_HELPER, env=())
+    text = b"2\tfailed to read '/no/such': No such file or directory\n"
+    assert session.finish() == Result(1, 0, b"", text)
+    session.close()
+
+
+@pytest.mark.parametrize("args", [("nothing",), ("read",), ("read", "/a", "/b")])
+def test_there_is_no_other_service(booted: Guest, args: tuple[str, ...]) -> None:
+    session = booted.session()
+    with pytest.raises(GuestError) as caught:
+        session.start(*args, flags=START_HELPER, env=())
+    assert (caught.value.stage, caught.value.number) == (STAGE_EXEC, 2)
+    session.close()
+
+
+def test_a_service_whose_caller_goes_ends(booted: Guest) -> None:
+    session = booted.session()
+    session.start("read", "/dev/zero", flags=START_HELPER, env=())
+    session.until(b"\0")
+    session.close()
+    wait_until(lambda: len(booted.children()) == 1)

@@ -169,8 +169,14 @@ struct drupe_window {
 #define DRUPE_START_STDIN	(1u << 1)	/* STDIN follows; else /dev/null */
 #define DRUPE_START_DETACHED	(1u << 2)	/* as if DETACH came with it */
 #define DRUPE_START_LOG		(1u << 3)	/* output also goes to the log file */
+/*
+ * No program but one of the init's own services on files, as root: its name
+ * and arguments are the ARGs, see guest/files/services.h.
+ */
+#define DRUPE_START_HELPER	(1u << 4)
 #define DRUPE_START_KNOWN	(DRUPE_START_MAIN | DRUPE_START_STDIN | \
-				 DRUPE_START_DETACHED | DRUPE_START_LOG)
+				 DRUPE_START_DETACHED | DRUPE_START_LOG | \
+				 DRUPE_START_HELPER)
 
 struct drupe_start {
 	uint32_t flags;

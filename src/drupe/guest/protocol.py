@@ -76,6 +76,7 @@ class StartFlag(IntFlag):
     STDIN = 1 << 1
     DETACHED = 1 << 2
     LOG = 1 << 3
+    HELPER = 1 << 4
 
 
 class Stage(IntEnum):

@@ -68,6 +68,7 @@ class Process(NamedTuple):
         oom_score_adj: -1000 to 1000; None: as init's.
         terminal: (rows, columns) of a PTY, or None: pipes.
         stdin: whether input follows; else it reads /dev/null.
+        helper: no program but a service of the guest's init, which the first argument names.
     """
 
     args: tuple[str, ...]
@@ -82,6 +83,7 @@ class Process(NamedTuple):
     oom_score_adj: int | None = None
     terminal: tuple[int, int] | None = None
     stdin: bool = False
+    helper: bool = False
 
 
 def boot_frames(
@@ -140,7 +142,7 @@ def process_frames(process: Process, flags: StartFlag) -> bytes:
     frames += _rights(process)
     if process.terminal is not None:
         frames.append(encode(Type.TERMINAL, WINDOW.pack(*process.terminal)))
-    flags |= StartFlag.STDIN * process.stdin
+    flags |= StartFlag.STDIN * process.stdin | StartFlag.HELPER * process.helper
     frames.append(encode(Type.START, START.pack(flags)))
     return b"".join(frames)
 
