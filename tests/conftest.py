@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from drupe.limits.hierarchy import find_parents
 from tests.fakes.platform import build_fake_guest
+
+# A busy machine is no defect.
+settings.register_profile("drupe", deadline=None)
+settings.load_profile("drupe")
 
 _END_S = 5.0
 """How long what a test started may take to go after the test has ended."""

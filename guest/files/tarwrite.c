@@ -99,9 +99,14 @@ static void put_time(const struct tar_entry *entry)
 	put_text("mtime", text);
 }
 
+/* As many digits as the field has, and a NUL. */
 static void octal(char *field, size_t size, uint64_t value)
 {
-	snprintf(field, size, "%0*llo", (int)size - 1, (unsigned long long)value);
+	field[size - 1] = 0;
+	while (--size) {
+		field[size - 1] = '0' + (char)(value & 7);
+		value >>= 3;
+	}
 }
 
 static void put_header(char type, const char *name, const char *target, uint64_t size,
@@ -128,7 +133,7 @@ static void put_header(char type, const char *name, const char *target, uint64_t
 	memset(header.checksum, ' ', sizeof(header.checksum));
 	for (size_t i = 0; i < sizeof(header); i++)
 		sum += ((const uint8_t *)&header)[i];
-	snprintf(header.checksum, 7, "%06o", sum);
+	octal(header.checksum, 7, sum);
 	out_put(&header, sizeof(header));
 }
 
