@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--minutes", type=float, default=0.5, help="how long each application is under load"
     )
     parser.addoption("--cpython", default="", help="modules of CPython's tests, or 'all'")
+    parser.addoption("--engine", default="drupe", help="what runs the images: drupe or podman")
     parser.addoption("--static", action="store_true", help="link the C programs statically")
 
 

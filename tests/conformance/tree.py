@@ -77,7 +77,9 @@ def make_tree() -> Tree:
     Skips the test where this host cannot make it: it takes root and mmdebstrap.
     """
     home = paths.private_dir(paths.cache_home() / "conformance")
-    recipe = json.dumps([SUITE, PACKAGES, SOURCES, LEFT_OUT, "times are kept", "an image of layers"])
+    recipe = json.dumps(
+        [SUITE, PACKAGES, SOURCES, LEFT_OUT, "times are kept", "an image of layers"]
+    )
     name = hashlib.sha256(recipe.encode()).hexdigest()[:16]
     base = home / name
     with locked(home / ".lock"):
@@ -105,8 +107,8 @@ def mirror() -> str:
 
 def _make(base: Path) -> None:
     base.mkdir()
-    archive = mirror()
-    source_list = f"deb {archive} {SUITE} main\ndeb-src {archive} {SUITE} main\n"
+    address = mirror()
+    source_list = f"deb {address} {SUITE} main\ndeb-src {address} {SUITE} main\n"
     fetch = f"cd /usr/src && apt-get -q source --download-only {' '.join(SOURCES)}"
     argv = [
         # Of its own mounts nothing is left, even where it fails.

@@ -152,6 +152,7 @@ RECIPES = {
         ports=("8080/tcp",),
         user="1234",
         workdir="/app",
+        stop_signal="SIGINT",
         setup="install -d -o 1234 -g 1234 /data",
     ),
     "memcached": Recipe(
@@ -190,6 +191,7 @@ RECIPES = {
     "openjdk": Recipe(
         packages=("openjdk-17-jre-headless",),
         cmd=("java", "-Xmx128m", "-cp", "/app", "Server"),
+        env=(_PATH, "LANG=C.UTF-8"),
         ports=("8080/tcp",),
         user="app",
         workdir="/data",

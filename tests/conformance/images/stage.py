@@ -101,25 +101,3 @@ def install(lowers: Sequence[Path], upper: Path, packages: Sequence[str]) -> Non
     """Installs packages, without those that are only recommended."""
     with locked(home() / ".apt.lock"):
         run_stage(lowers, upper, f"apt-get -q update\n{_INSTALL}", *packages)
-
-
-# $1: the lower directories, one or more.
-_CLIENT = """\
-set -eu
-lower=$1 root=$2
-shift 2
-mount -t tmpfs tmpfs "$root"
-mkdir "$root/root" "$root/upper" "$root/work"
-mount -t overlay overlay "$root/root" -o "lowerdir=$lower,upperdir=$root/upper,workdir=$root/work"
-mount -t proc proc "$root/root/proc"
-mount --rbind /dev "$root/root/dev"
-exec chroot "$root/root" "$@"
-"""
-
-
-def argv_in(lowers: Sequence[Path], *argv: str) -> list[str]:
-    """What to execute for a program of that root, on the host's network; its changes are lost."""
-    spot = home() / "spot"
-    spot.mkdir(exist_ok=True)
-    lower = ":".join(map(str, reversed(lowers)))
-    return ["unshare", "--mount", "/bin/sh", "-c", _CLIENT, "sh", lower, str(spot), *argv]
