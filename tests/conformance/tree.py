@@ -132,11 +132,11 @@ def _make(base: Path) -> None:
     argv = ["tar", "--numeric-owner", "--xattrs", "--sort=name", f"-C{base / 'tree'}", "-c", "."]
     with (
         pytest.MonkeyPatch.context() as patch,
-        subprocess.Popen(argv, stdout=subprocess.PIPE) as archive,
+        subprocess.Popen(argv, stdout=subprocess.PIPE) as packed,
     ):
         patch.setenv("XDG_DATA_HOME", str(base / "share"))
-        assert archive.stdout is not None
-        layer = unpacked(cast("BinaryIO", archive.stdout), "the tree")
+        assert packed.stdout is not None
+        layer = unpacked(cast("BinaryIO", packed.stdout), "the tree")
         commit(None, layer, ['CMD ["/bin/bash"]', environment], parse_reference(IMAGE))
-    assert archive.returncode == 0
+    assert packed.returncode == 0
     (base / "complete").touch()

@@ -30,6 +30,10 @@ TOPICS = {
     },
     "What goes on in a container": {
         "exec": "run another program in a running container",
+        "cp": "copy files between a container and this host",
+        "diff": "show what a container has changed above its image",
+        "export": "write all files of a container as a tar",
+        "commit": "make an image of a container",
         "logs": "show what a container's main process wrote",
         "inspect": "show everything about containers, their jail included",
     },

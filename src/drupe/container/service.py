@@ -26,8 +26,9 @@ _ANSWER_MOST_BYTES = 256 << 20
 class Service:
     """A service that runs; blocks until there is something to read, or room to write."""
 
-    def __init__(self, record: Record, session: Session) -> None:
+    def __init__(self, record: Record, session: Session, *, stdin: bool) -> None:
         """Use ``serving``."""
+        self._stdin = stdin
         self._record = record
         self._channel = Channel(session)
         self._errors = b""
@@ -55,13 +56,14 @@ class Service:
             self.finish()
 
     def finish(self) -> None:
-        """Ends its input and waits for its end.
+        """Ends its input, if it has any, and waits for its end.
 
         Raises:
             NotFoundError: it did not find what it was to work on.
             GuestError: it failed in another way, which ``number`` tells, or its kernel ended.
         """
-        self._channel.end_input()
+        if self._stdin:
+            self._channel.end_input()
         while self._next() is not None:
             raise broken("output of a service that has none")
         self._check()
@@ -117,7 +119,7 @@ def serving(record: Record, *args: str, stdin: bool = False) -> Iterator[Service
     """
     process = Process(args=args, stdin=stdin, helper=True)
     with lifecycle.executed(record, process) as session:
-        yield Service(record, session)
+        yield Service(record, session, stdin=stdin)
 
 
 def answer(record: Record, *args: str) -> bytes:

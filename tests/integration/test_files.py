@@ -1,0 +1,67 @@
+"""Files of real containers: cp, diff, export, commit."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from tests.integration.conftest import Cli
+
+
+def test_files_go_in_and_out(cli: Cli, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "sub/file").write_text("content")
+    (tree / "big").write_bytes(bytes(range(256)) * 40_000)
+    (tree / "link").symlink_to("sub/file")
+    (tree / ("n" * 255)).write_text("long")
+    cli("run", "-d", "--name", "f", "busybox", "sleep", "1000")
+    cli("cp", str(tree), "f:/srv")
+    assert cli.out("exec", "f", "cat", "/srv/link") == "content"
+    assert cli.out("exec", "f", "stat", "-c", "%u:%g", "/srv/sub") == "0:0"
+    cli("cp", "f:/srv/.", str(tmp_path / "back"))
+    for name in ("sub/file", "big", "n" * 255):
+        assert (tmp_path / "back" / name).read_bytes() == (tree / name).read_bytes()
+    assert (tmp_path / "back/link").readlink() == Path("sub/file")
+    told = cli("cp", "f:/dev", str(tmp_path / "dev")).stderr
+    assert b"left out" in told
+    assert not any(path.is_char_device() for path in (tmp_path / "dev").rglob("*"))
+    stream = cli("cp", "f:/etc", "-").stdout
+    cli("cp", "-", "f:/mnt", input_bytes=stream)
+    assert cli.out("exec", "f", "ls", "/mnt") == "etc"
+    assert b"'f:/none': No such file" in cli("cp", "f:/none", ".", status=125).stderr
+    assert b"both are in containers" in cli("cp", "f:/a", "f:/b", status=125).stderr
+    assert b"neither is in a container" in cli("cp", "./a", "./b", status=125).stderr
+    cli("rm", "-f", "f")
+
+
+def test_what_was_changed_becomes_an_image(cli: Cli, tmp_path: Path) -> None:
+    changes = "echo new >/root/f; rm /etc/group; mkdir -m 1750 /srv; ln /root/f /root/g"
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "secret").write_text("not part of it")
+    cli("run", "-d", "--name", "c", "-v", f"{shared}:/data", "busybox", "sleep", "1000")
+    cli("exec", "c", "sh", "-c", changes)
+    told = json.loads(cli.out("diff", "--format", "json", "c"))
+    assert {(change["kind"], change["path"]) for change in told} == {
+        ("C", "/etc"), ("D", "/etc/group"), ("C", "/root"), ("A", "/root/f"), ("A", "/root/g"),
+        ("A", "/srv"),
+    }  # fmt: skip
+    with tarfile.open(fileobj=io.BytesIO(cli("export", "c").stdout)) as tar:
+        found = {info.name: info for info in tar}
+    assert {"bin/busybox", "root/f", "proc", "data"} <= set(found)
+    assert {"etc/group", "data/secret", "proc/1", "dev/null"}.isdisjoint(found)
+    image = cli.out("commit", "-m", "a note", "-c", "ENV FRUIT=plum", "c", "mine:1")
+    cli("rm", "-f", "c")
+    script = "cat /root/g; ls /etc; stat -c %a /srv; echo $FRUIT; ls -d /data"
+    out = cli.out("run", "--rm", image[:12], "sh", "-c", f"{script} || echo none")
+    assert out.splitlines() == ["new", "hosts", "passwd", "1750", "plum", "none"]
+    assert cli.out("run", "--rm", "mine:1", "cat", "/root/f") == "new"
+
+
+def test_a_container_that_runs_a_directory_is_no_image(cli: Cli, tmp_path: Path) -> None:
+    cli("run", "-d", "--name", "d", "--rootfs", "/", "--", "sleep", "1000")
+    assert b"it runs a directory" in cli("commit", "d", "x", status=125).stderr
+    cli("rm", "-f", "d")
