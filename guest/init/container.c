@@ -11,10 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "health.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
 #include "process.h"
+#include "restart.h"
 #include "session.h"
 
 /* An ending container waits this long for a host that takes no bytes. */
@@ -59,15 +61,24 @@ void container_status(const char *line)
 		(void)!write(status_fd, line, strlen(line));
 }
 
-void container_exited(int status)
+void container_running(void)
+{
+	char line[1024];
+
+	snprintf(line, sizeof(line), "running %u%s\n", restart_count(), health_text());
+	container_status(line);
+}
+
+void container_status_end(const char *word, int status)
 {
 	struct timespec now;
-	char line[96];
+	char line[128];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(line, sizeof(line), "exited %d %d %lld.%09ld\n",
+	snprintf(line, sizeof(line), "%s %d %d %lld.%09ld %u\n", word,
 		 WIFEXITED(status) ? WEXITSTATUS(status) : 0,
-		 WIFSIGNALED(status) ? WTERMSIG(status) : 0, (long long)now.tv_sec, now.tv_nsec);
+		 WIFSIGNALED(status) ? WTERMSIG(status) : 0, (long long)now.tv_sec, now.tv_nsec,
+		 restart_count());
 	container_status(line);
 }
 
@@ -94,6 +105,7 @@ void container_stop(int signal, uint32_t grace_ms)
 	int64_t due = clock_ms() + grace_ms;
 
 	stopping = true;
+	restart_never();
 	if (!container.main) {
 		container_end();
 		return;
@@ -109,7 +121,7 @@ static void look_for_stall(struct timer *timer)
 
 	if (clock_ms() - progress_ms >= limit) {
 		if (container.main && container.main->reaped)
-			container_exited(container.main->status);
+			container_status_end("exited", container.main->status);
 		session_finish_stops();
 		machine_power_off();
 	}
@@ -118,9 +130,14 @@ static void look_for_stall(struct timer *timer)
 
 void container_end(void)
 {
+	int last;
+
 	if (container.ending)
 		return;
 	container.ending = true;
+	health_end();
+	if (restart_waiting(&last))
+		container_status_end("exited", last);
 	timer_stop(&grace);
 	progress_ms = clock_ms();
 	machine_kill_all();

@@ -15,6 +15,7 @@ struct container {
 	bool first_gone;
 	bool main_ever;		/* the main process was executed */
 	bool ending;		/* all are killed; what remains is delivered */
+	bool restarting;	/* between two runs of the main process */
 	struct process *main;	/* from START until it is freed */
 	struct boot boot;
 };
@@ -23,7 +24,9 @@ extern struct container container;
 
 void container_init(void);
 void container_status(const char *line);
-void container_exited(int status);	/* a wait status, to the status file */
+void container_running(void);		/* to the status file, with restarts and health */
+/* @word and a wait status, to the status file. */
+void container_status_end(const char *word, int status);
 void container_progress(void);		/* the host took bytes, a process went */
 void container_first_gone(void);
 void container_stop(int signal, uint32_t grace_ms);

@@ -28,6 +28,8 @@ static const struct rule rules[] = {
 	{ DRUPE_HOSTNAME, true, 1, DRUPE_HOSTNAME_MAX },
 	{ DRUPE_MOUNT, false, sizeof(struct drupe_mount) + 4, MOUNT_BYTES },
 	EMPTY(DRUPE_BOOT),
+	EXACTLY(DRUPE_RESTART, struct drupe_restart),
+	{ DRUPE_HEALTH, false, sizeof(struct drupe_health) + 1, DRUPE_FRAME_MAX },
 	EXACTLY(DRUPE_LIMIT, struct drupe_limit),
 	{ DRUPE_SYSCTL, false, 3, 2 * NAME_BYTES },
 	{ DRUPE_ARG, true, 0, DRUPE_FRAME_MAX },
@@ -48,6 +50,7 @@ static const struct rule rules[] = {
 	EMPTY(DRUPE_DETACH),
 	EXACTLY(DRUPE_KILL, struct drupe_signal),
 	EXACTLY(DRUPE_STOP, struct drupe_stop),
+	EXACTLY(DRUPE_STATS, struct drupe_stats),
 };
 
 static const struct rule *rule_of(uint16_t type)

@@ -25,6 +25,7 @@
 #include "services.h"
 
 static int pts = -1;
+static int proc = -1;
 
 void machine_init(void)
 {
@@ -44,6 +45,7 @@ void machine_init(void)
 	} while (fd >= 0 && fd < 3);
 	if (fd >= 3)
 		close(fd);
+	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void raise_loopback(void)
@@ -108,6 +110,11 @@ int machine_boot(const struct boot *boot, char *text, size_t size)
 void machine_layers(struct layers *layers)
 {
 	*layers = mounts_layers;
+}
+
+int machine_proc(void)
+{
+	return proc;
 }
 
 int machine_ptmx(void)

@@ -19,6 +19,7 @@ int machine_accept(int control);	/* nonblocking descriptor or -errno */
 /* Mounts and devices. 0, or a positive errno with the reason in @text. */
 int machine_boot(const struct boot *boot, char *text, size_t size);
 void machine_layers(struct layers *layers);	/* of the root, see files/services.h */
+int machine_proc(void);			/* a directory: the machine's /proc */
 int machine_ptmx(void);			/* a new PTY's master or -errno */
 void machine_child(void);		/* in a new child, before all else */
 /* At most so many processes and threads of the container; 0: no limit. 0 or an errno. */

@@ -56,6 +56,15 @@ void machine_layers(struct layers *layers)
 	layers->upper = -1;
 }
 
+int machine_proc(void)
+{
+	static int proc = -1;
+
+	if (proc < 0)
+		proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return proc;
+}
+
 int machine_ptmx(void)
 {
 	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);

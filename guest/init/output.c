@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "container.h"
+#include "health.h"
 #include "log.h"
 #include "process.h"
 #include "session.h"
@@ -65,6 +66,8 @@ static void ready(struct source *source, uint32_t events)
 		source_close(source);
 		return;
 	}
+	if (process->check)
+		health_output(parts[0].iov_base, (size_t)size);
 	if (process->logged)
 		log_parts(is_stderr, parts, (size_t)size);
 	if (process->session)

@@ -13,15 +13,18 @@
 
 #include "child.h"
 #include "container.h"
+#include "health.h"
 #include "input.h"
 #include "log.h"
 #include "machine.h"
 #include "output.h"
+#include "restart.h"
 #include "session.h"
 #include "spawn.h"
 #include "spec.h"
 
 #define HANGUP_MS	2000
+#define NOT_EXECUTED	(126 << 8)	/* a wait status */
 
 static struct process *processes;
 static int count;
@@ -43,8 +46,10 @@ static void started(struct process *process)
 	struct drupe_started answer = { .pid = (uint32_t)process->pid };
 
 	process->started = true;
-	if (process->main)
+	if (process->main) {
 		container.main_ever = true;
+		restart_started();
+	}
 	if (process->session)
 		session_send(process->session, DRUPE_STARTED, &answer, sizeof(answer));
 	output_begin(process);
@@ -71,51 +76,91 @@ static void report_ready(struct source *source, uint32_t events)
 	}
 }
 
-void process_start(struct session *session, uint32_t flags)
+static const char *refusal(uint32_t flags)
 {
-	struct process *process;
-	const char *text = "failed to start a process";
-	int error;
+	if (container.ending)
+		return "the container is ending";
+	if (container.restarting)
+		return "the container is restarting";
+	if ((flags & DRUPE_START_MAIN) && (container.main || container.main_ever))
+		return "there is a main process already";
+	return NULL;
+}
 
-	if (container.ending || ((flags & DRUPE_START_MAIN) && container.main)) {
-		session_fail(session, DRUPE_STAGE_PROCESS, container.ending ? ESHUTDOWN : EBUSY,
-			     container.ending ? "the container is ending"
-					      : "there is a main process already");
-		return;
-	}
-	if (session_count() > SESSIONS_MAX - SESSIONS_SPARE) {
-		session_fail(session, DRUPE_STAGE_PROCESS, EAGAIN, "too many sessions");
-		return;
-	}
-	process = count < PROCESSES_MAX ? calloc(1, sizeof(*process)) : NULL;
-	if (!process) {
-		session_fail(session, DRUPE_STAGE_PROCESS, EAGAIN, text);
-		return;
-	}
+/* NULL, and an errno with the reason in @text. */
+static struct process *process_new(const struct spec *spec, uint32_t flags, int *error,
+				   const char **text)
+{
+	struct process *process = count < PROCESSES_MAX ? calloc(1, sizeof(*process)) : NULL;
+
+	*error = EAGAIN;
+	*text = "failed to start a process";
+	if (!process)
+		return NULL;
 	process->main = flags & DRUPE_START_MAIN;
 	process->detached = flags & DRUPE_START_DETACHED;
 	process->logged = process->main && (flags & DRUPE_START_LOG);
 	process->takes_stdin = flags & DRUPE_START_STDIN;
-	process->terminal = session->spec->terminal;
+	process->terminal = spec->terminal;
 	source_init(&process->report, -1, report_ready);
 	input_init(process);
 	output_init(process);
-	error = spawn(process, session->spec, flags & DRUPE_START_HELPER, &text);
-	spec_free(session->spec);
-	session->spec = NULL;
-	if (error) {
+	*error = spawn(process, spec, flags & DRUPE_START_HELPER, text);
+	if (*error) {
 		free(process);
-		session_fail(session, DRUPE_STAGE_PROCESS, error, text);
-		return;
+		return NULL;
 	}
-	process->session = session;
-	session->process = process;
 	process->next = processes;
 	processes = process;
 	count++;
 	if (process->main)
 		container.main = process;
 	source_watch(&process->report, EPOLLIN);
+	return process;
+}
+
+void process_start(struct session *session, uint32_t flags)
+{
+	const char *text = refusal(flags);
+	int error = container.ending ? ESHUTDOWN : EBUSY;
+	struct process *process = NULL;
+
+	if (!text && session_count() > SESSIONS_MAX - SESSIONS_SPARE) {
+		text = "too many sessions";
+		error = EAGAIN;
+	}
+	if (!text)
+		process = process_new(session->spec, flags, &error, &text);
+	if (!process) {
+		session_fail(session, DRUPE_STAGE_PROCESS, error, text);
+		return;
+	}
+	if (process->main)
+		restart_keep(session->spec, flags);
+	else
+		spec_free(session->spec);
+	session->spec = NULL;
+	process->session = session;
+	session->process = process;
+}
+
+int process_start_alone(const struct spec *spec, uint32_t flags, const char **text)
+{
+	int error = 0;
+
+	process_new(spec, flags, &error, text);
+	return error;
+}
+
+struct process *process_start_check(const struct spec *spec, const char **text)
+{
+	struct process *process;
+	int error;
+
+	process = process_new(spec, DRUPE_START_DETACHED, &error, text);
+	if (process)
+		process->check = true;
+	return process;
 }
 
 int process_signal(struct process *process, int signal)
@@ -154,6 +199,8 @@ void process_lost(struct process *process)
 	if (session)
 		session->process = NULL;
 	if (!process->detached && !process->failed && !process->reaped) {
+		if (process->main)
+			restart_never();
 		input_close(process);
 		/* Before execve() it holds all signals back but SIGKILL. */
 		kill(-process->pid, process->started ? SIGHUP : SIGKILL);
@@ -181,8 +228,18 @@ static void reaped(struct process *process, int status)
 		report_ready(&process->report, EPOLLIN);
 	else if (process->started)
 		output_drain(process);
-	if (process->main && process->started)
+	if (!process->main || (!process->started && !restart_count()))
+		return;
+	/* One that cannot be executed any more ends as a shell tells it. */
+	if (!process->started)
+		process->status = NOT_EXECUTED;
+	if (restart_wanted(process->status)) {
+		container.restarting = true;
+		health_end();
+		machine_kill_all();
+	} else {
 		container_end();
+	}
 }
 
 void process_reap(void)
@@ -197,7 +254,7 @@ void process_reap(void)
 				break;
 		if (process)
 			reaped(process, status);
-		if (container.ending)
+		if (container.ending || container.restarting)
 			machine_kill_all();
 	}
 }
@@ -207,10 +264,16 @@ static void finish(struct process *process)
 	struct drupe_exited exited = { 0 };
 	struct session *session = process->session;
 
+	if (process->check)
+		health_result(process->started ? process->status : -1);
 	if (process->logged && process->started)
 		log_finish();
-	if (process->main && process->started)
-		container_exited(process->status);
+	if (process->main && (process->started || restart_count())) {
+		if (container.restarting)
+			restart_schedule(process->status);
+		else
+			container_status_end("exited", process->status);
+	}
 	if (!session || !process->started)
 		return;
 	if (WIFSIGNALED(process->status))
@@ -239,10 +302,10 @@ bool process_sweep(void)
 			link = &process->next;
 			continue;
 		}
-		finish(process);
 		*link = process->next;
 		if (container.main == process)
 			container.main = NULL;
+		finish(process);
 		timer_stop(&process->hangup);
 		input_close(process);
 		output_close(process);

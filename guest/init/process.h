@@ -13,6 +13,7 @@
 #define PROCESSES_MAX	256
 
 struct session;
+struct spec;
 
 /* Output of a process: a pipe, or the master of its PTY. */
 struct stream {
@@ -34,6 +35,7 @@ struct process {
 	struct session *session;	/* NULL: nobody listens */
 	pid_t pid;
 	bool main;
+	bool check;			/* a health check: its output goes there */
 	bool detached;
 	bool logged;
 	bool terminal;
@@ -53,6 +55,10 @@ struct process {
 };
 
 void process_start(struct session *session, uint32_t flags);
+/* Without a session, the main process once more. 0, or an errno with the reason in @text. */
+int process_start_alone(const struct spec *spec, uint32_t flags, const char **text);
+/* The same for a health check; NULL: the reason is in @text. */
+struct process *process_start_check(const struct spec *spec, const char **text);
 /* 0 or an errno. */
 int process_signal(struct process *process, int signal);
 void process_window(struct process *process, const struct drupe_window *window);

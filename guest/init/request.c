@@ -4,17 +4,21 @@
 #include "request.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "boot.h"
 #include "container.h"
 #include "frame.h"
+#include "health.h"
 #include "input.h"
 #include "machine.h"
 #include "process.h"
+#include "restart.h"
 #include "session.h"
 #include "spec.h"
+#include "stats.h"
 
 static const char out_of_order[] = "frame out of order";
 
@@ -31,6 +35,65 @@ static const char *take_hello(struct session *session, const uint8_t *payload)
 	return NULL;
 }
 
+static const char *take_restart(const uint8_t *payload)
+{
+	struct drupe_restart restart;
+
+	memcpy(&restart, payload, sizeof(restart));
+	if (restart.policy > DRUPE_RESTART_ALWAYS)
+		return "unknown restart policy";
+	restart_policy(&restart);
+	return NULL;
+}
+
+/* What was said before BOOT is said anew. */
+static const char *take_update(struct session *session, uint16_t type, const uint8_t *payload)
+{
+	struct drupe_limit limit;
+	const char *why = NULL;
+	int error = 0;
+
+	if (session->state != SESSION_IDLE)
+		return out_of_order;
+	if (type == DRUPE_RESTART) {
+		why = take_restart(payload);
+	} else {
+		memcpy(&limit, payload, sizeof(limit));
+		if (limit.kind != DRUPE_LIMIT_PIDS || limit.zero)
+			return "a limit that cannot change";
+		error = machine_limit_pids(limit.value);
+	}
+	if (why)
+		return why;
+	if (error)
+		session_fail(session, DRUPE_STAGE_REQUEST, error, "failed to limit processes");
+	else
+		session_send(session, DRUPE_DONE, NULL, 0);
+	return NULL;
+}
+
+static const char *take_stats(struct session *session, const uint8_t *payload)
+{
+	static char text[DRUPE_FRAME_MAX];
+	struct drupe_figures figures;
+	struct drupe_stats stats;
+
+	if (session->state != SESSION_IDLE)
+		return out_of_order;
+	memcpy(&stats, payload, sizeof(stats));
+	switch (stats.kind) {
+	case DRUPE_STATS_FIGURES:
+		stats_figures(&figures);
+		session_send(session, DRUPE_FIGURES, &figures, sizeof(figures));
+		return NULL;
+	case DRUPE_STATS_PROCESSES:
+		session_send(session, DRUPE_FIGURES, text, stats_processes(text, sizeof(text)));
+		return NULL;
+	default:
+		return "unknown kind of figures";
+	}
+}
+
 static const char *take_boot(struct session *session, uint16_t type, const uint8_t *payload,
 			     size_t size)
 {
@@ -42,6 +105,10 @@ static const char *take_boot(struct session *session, uint16_t type, const uint8
 		return out_of_order;
 	if (type != DRUPE_BOOT) {
 		session->state = SESSION_BOOT;
+		if (type == DRUPE_RESTART)
+			return take_restart(payload);
+		if (type == DRUPE_HEALTH)
+			return health_set(payload, size);
 		return boot_add(&container.boot, type, payload, size);
 	}
 	error = machine_boot(&container.boot, text, sizeof(text));
@@ -122,6 +189,8 @@ static const char *take_signal(struct session *session, uint16_t type, const uin
 		process_signal(session->process, (int)signal.number);
 		return NULL;
 	}
+	if (signal.number == SIGKILL)
+		restart_never();
 	error = container.main ? process_signal(container.main, (int)signal.number) : ESRCH;
 	if (error)
 		session_fail(session, DRUPE_STAGE_REQUEST, error, "no main process to signal");
@@ -174,8 +243,8 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 	case DRUPE_HOSTNAME:
 	case DRUPE_MOUNT:
 	case DRUPE_BOOT:
-	case DRUPE_LIMIT:
 	case DRUPE_SYSCTL:
+	case DRUPE_HEALTH:
 		return take_boot(session, type, payload, size);
 	case DRUPE_ARG:
 	case DRUPE_ENV:
@@ -199,6 +268,12 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 	case DRUPE_KILL:
 		return session->state == SESSION_IDLE ? take_signal(session, type, payload)
 						      : out_of_order;
+	case DRUPE_LIMIT:
+	case DRUPE_RESTART:
+		return container.booted ? take_update(session, type, payload)
+					: take_boot(session, type, payload, size);
+	case DRUPE_STATS:
+		return take_stats(session, payload);
 	case DRUPE_STOP:
 		return session->state == SESSION_IDLE || session->state == SESSION_STOP
 			? take_stop(session, payload) : out_of_order;

@@ -25,7 +25,7 @@ void spec_free(struct spec *spec)
 	free(spec);
 }
 
-static const char *texts_add(struct texts *texts, const uint8_t *text, size_t size, uint32_t most)
+const char *texts_add(struct texts *texts, const uint8_t *text, size_t size, uint32_t most)
 {
 	if (texts->count >= most)
 		return "too many frames of one type";

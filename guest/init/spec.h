@@ -45,6 +45,8 @@ const char *spec_add(struct spec *spec, uint16_t type, const uint8_t *payload, s
 /* The last word before START: NULL, or what is missing. */
 const char *spec_check(const struct spec *spec);
 
+/* NULL, or why there is no room. @most: of texts. */
+const char *texts_add(struct texts *texts, const uint8_t *text, size_t size, uint32_t most);
 /* A NULL-terminated vector with @spare more free places; NULL: no memory. */
 char **texts_vector(const struct texts *texts, size_t spare);
 

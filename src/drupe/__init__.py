@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drupe.api.stream import ExecStream
     from drupe.container.log import Entry
     from drupe.container.record import State
+    from drupe.container.status import Health
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "ContainerOptions",
     "Entry",
     "ExecStream",
+    "Health",
     "State",
     "__version__",
     "aio",
@@ -42,6 +44,7 @@ _HOMES = {
     "ContainerOptions": "drupe.api.options",
     "Entry": "drupe.container.log",
     "ExecStream": "drupe.api.stream",
+    "Health": "drupe.container.status",
     "State": "drupe.container.record",
     "get": "drupe.api.container",
     "list_containers": "drupe.api.container",

@@ -30,11 +30,11 @@ FRAME_MAX = 131072
 WAIT_S = 30.0
 
 HELLO, HOSTNAME, MOUNT, BOOT = 1, 16, 17, 18
-LIMIT, SYSCTL = 25, 26
+RESTART, HEALTH, LIMIT, SYSCTL = range(23, 27)
 ARG, ENV, CWD, USER, GROUP, RLIMIT, TERMINAL, START, CAPABILITIES, UMASK, OOM = range(32, 43)
 STDIN, STDIN_EOF, SIGNAL, WINDOW_SIZE, DETACH = range(48, 53)
-KILL, STOP = 64, 65
-READY, STARTED, STDOUT, STDERR, CREDIT, EXITED, DONE, ERROR = range(128, 136)
+KILL, STOP, STATS = 64, 65, 67
+READY, STARTED, STDOUT, STDERR, CREDIT, EXITED, DONE, ERROR, FIGURES = range(128, 137)
 START_MAIN, START_STDIN, START_DETACHED, START_LOG, START_HELPER = 1, 2, 4, 8, 16
 STAGE_PROTOCOL, STAGE_BOOT, STAGE_PROCESS, STAGE_EXEC, STAGE_REQUEST = range(1, 6)
 
@@ -215,9 +215,9 @@ class Guest:
     def session(self, *, greet: bool = True) -> Session:
         return Session(self.control, greet=greet)
 
-    def boot(self) -> Session:
+    def boot(self, care: bytes = b"") -> Session:
         first = self.session()
-        first.send(frame(BOOT))
+        first.send(care + frame(BOOT))
         first.expect(READY)
         return first
 
@@ -327,6 +327,12 @@ def test_hello_both_ways(guest: Guest) -> None:
         (hello() + frame(OOM, bytes(4)) * 2, "came twice"),
         (hello() + frame(STDIN, b"x"), "frame out of order"),
         (hello() + frame(BOOT), "frame out of order"),
+        (hello() + frame(HEALTH, bytes(25)), "frame out of order"),
+        (hello() + frame(RESTART, struct.pack("<II", 3, 0)), "unknown restart policy"),
+        (hello() + frame(LIMIT, struct.pack("<IIQ", 2, 0, 1)), "a limit that cannot change"),
+        (hello() + frame(ARG, b"a") + frame(LIMIT, bytes(16)), "out of order"),
+        (hello() + frame(STATS, struct.pack("<I", 3)), "unknown kind of figures"),
+        (hello() + frame(ARG, b"a") + frame(STATS, struct.pack("<I", 1)), "out of order"),
         (hello() + frame(KILL, struct.pack("<I", 65)), "no such signal"),
         (hello() + frame(STOP, struct.pack("<II", 0, 1)), "no such signal"),
         (hello() + frame(ARG, b"a") + frame(KILL, struct.pack("<I", 9)), "out of order"),
@@ -366,6 +372,11 @@ def test_broken_rules_end_the_session_only(booted: Guest, data: bytes, text: str
         (frame(SYSCTL, b"a\0b") * 257, "too many frames"),
         (frame(LIMIT, struct.pack("<IIQ", 99, 0, 1)), "unknown limit"),
         (frame(LIMIT, struct.pack("<IIQ", 1, 1, 1)), "unknown limit"),
+        (frame(RESTART, struct.pack("<II", 3, 0)), "unknown restart policy"),
+        (frame(HEALTH, bytes(24) + b"a\0"), "not a health check"),
+        (frame(HEALTH, struct.pack("<6I", 1, 1, 0, 0, 1, 0) + b"a"), "not a health check"),
+        (frame(HEALTH, struct.pack("<6I", 1, 1, 0, 0, 0, 0) + b"a\0"), "not a health check"),
+        (frame(HEALTH, struct.pack("<6I", 1, 1, 0, 0, 1, 0) + b"a\0") * 2, "came twice"),
     ],
 )
 def test_broken_boot(guest: Guest, data: bytes, text: str) -> None:
@@ -769,7 +780,7 @@ def test_nothing_leaks(booted: Guest) -> None:
 def exited(guest: Guest) -> tuple[int, int]:
     lines = guest.status.read_text().splitlines()
     assert lines[0] == "running"
-    match = re.fullmatch(r"exited (\d+) (\d+) (\d+)\.(\d{9})", lines[-1])
+    match = re.fullmatch(r"exited (\d+) (\d+) (\d+)\.(\d{9}) 0", lines[-1])
     assert match, lines
     assert abs(int(match[3]) - time.time()) < 60
     return int(match[1]), int(match[2])
@@ -926,6 +937,147 @@ def test_stop_without_main(guest: Guest) -> None:
     session.expect(DONE)
     assert guest.ended() == 0
     first.close()
+
+
+# Restarts, health checks, figures
+
+NO, ON_FAILURE, ALWAYS = range(3)
+
+
+def restart(policy: int, attempts: int = 0) -> bytes:
+    return frame(RESTART, struct.pack("<II", policy, attempts))
+
+
+def health(*args: str, start_ms: int = 0, retries: int = 2, timeout_ms: int = 5000) -> bytes:
+    times = struct.pack("<6I", 50, timeout_ms, start_ms, 0, retries, 0)
+    return frame(HEALTH, times + b"".join(arg.encode() + b"\0" for arg in args))
+
+
+def words(guest: Guest) -> list[str]:
+    """The status file, without times."""
+    return re.sub(r" \d+\.\d{9}", "", guest.status.read_text()).splitlines()
+
+
+def test_restart_on_failure(guest: Guest) -> None:
+    first = guest.boot(restart(ON_FAILURE, 2))
+    first.start("sh", "-c", "echo out; sleep 1000 & exit 3", flags=START_MAIN | START_LOG)
+    assert first.finish().code == 3
+    begin = time.monotonic()
+    assert guest.ended() == 0
+    assert time.monotonic() - begin > 0.25
+    ends = [f"restarting 3 0 {count}" for count in (1, 2)]
+    assert words(guest) == ["running", ends[0], "running 1", ends[1], "running 2", "exited 3 0 2"]
+    assert guest.log.read_text().count(" F out") == 3
+
+
+@pytest.mark.parametrize(("policy", "script"), [(ON_FAILURE, "exit 0"), (NO, "exit 1")])
+def test_no_restart(guest: Guest, policy: int, script: str) -> None:
+    guest.boot(restart(policy)).start("sh", "-c", script, flags=START_MAIN | START_DETACHED)
+    assert guest.ended() == 0
+    assert len(words(guest)) == 2
+
+
+def test_stop_between_two_runs(guest: Guest) -> None:
+    first = guest.boot(restart(ALWAYS))
+    first.start("sh", "-c", "exit 4", flags=START_MAIN)
+    wait_until(lambda: "restarting 4 0 3" in words(guest))
+    session = guest.session()
+    session.send(frame(STOP, struct.pack("<II", signal.SIGTERM, 10000)))
+    session.expect(DONE)
+    assert guest.ended() == 0
+    assert words(guest)[-1] == "exited 4 0 3"
+
+
+@pytest.mark.parametrize("how", ["kill", "lost", "update"])
+def test_no_restart_of_what_somebody_ended(guest: Guest, how: str) -> None:
+    first = guest.boot(restart(ALWAYS))
+    first.start("sleep", "1000", flags=START_MAIN)
+    if how == "lost":
+        first.close()
+    else:
+        session = guest.session()
+        if how == "update":
+            session.send(restart(NO))
+            session.expect(DONE)
+        session.send(frame(KILL, struct.pack("<I", signal.SIGKILL if how == "kill" else 15)))
+        session.expect(DONE)
+    assert guest.ended() == 0
+    assert [line.split()[0] for line in words(guest)] == ["running", "exited"]
+
+
+def test_others_do_not_outlive_a_run(guest: Guest) -> None:
+    first = guest.boot(restart(ALWAYS))
+    first.start("sh", "-c", "sleep 0.3; exit 1", flags=START_MAIN | START_DETACHED)
+    assert guest.run("sleep", "1000").signal == signal.SIGKILL
+    wait_until(lambda: "running 1" in words(guest))
+    assert guest.run("true").code == 0
+
+
+def test_a_main_process_that_is_gone_counts_as_a_failure(guest: Guest, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\nrm "$0"\n')
+    program.chmod(0o755)
+    guest.boot(restart(ALWAYS)).start(str(program), flags=START_MAIN | START_DETACHED)
+    wait_until(lambda: "restarting 126 0 3" in words(guest))
+
+
+def test_health(guest: Guest, tmp_path: Path) -> None:
+    first = guest.boot(health("sh", "-c", f"echo $WHO looks; test -e {tmp_path}/ok"))
+    flags = START_MAIN | START_DETACHED
+    first.start("sleep", "1000", flags=flags, env=(PATH, b"WHO=it"))
+    wait_until(lambda: "running 0 unhealthy it looks " in words(guest))
+    (tmp_path / "ok").touch()
+    wait_until(lambda: words(guest)[-1] == "running 0 healthy it looks ")
+    assert words(guest)[:2] == ["running", "running 0 starting "]
+    # Checks that change nothing are not told.
+    time.sleep(0.3)
+    assert len(words(guest)) == 4
+
+
+def test_health_while_it_starts(guest: Guest, tmp_path: Path) -> None:
+    check = health("test", "-e", f"{tmp_path}/ok", start_ms=60_000, retries=1)
+    guest.boot(check).start("sleep", "1000", flags=START_MAIN | START_DETACHED)
+    time.sleep(0.3)
+    assert words(guest)[-1] == "running 0 starting "
+    (tmp_path / "ok").touch()
+    wait_until(lambda: words(guest)[-1] == "running 0 healthy ")
+    (tmp_path / "ok").unlink()
+    wait_until(lambda: words(guest)[-1] == "running 0 unhealthy ")
+
+
+@pytest.mark.parametrize("command", ["sleep 1000 & sleep 1000", "yes", "exec /no/such"])
+def test_health_checks_that_fail_otherwise(guest: Guest, command: str) -> None:
+    first = guest.boot(health("sh", "-c", command, retries=1, timeout_ms=200))
+    first.start("sleep", "1000", flags=START_MAIN | START_DETACHED)
+    wait_until(lambda: words(guest)[-1].startswith("running 0 unhealthy"))
+    assert len(words(guest)[-1]) <= 512 + 20
+    assert guest.run("true").code == 0
+
+
+def test_health_begins_anew_with_each_run(guest: Guest) -> None:
+    first = guest.boot(restart(ON_FAILURE, 1) + health("true"))
+    first.start("sh", "-c", "sleep 0.4; exit 1", flags=START_MAIN | START_DETACHED)
+    assert guest.ended() == 0
+    assert words(guest)[1:] == [
+        "running 0 starting ", "running 0 healthy ", "restarting 1 0 1", "running 1 starting ",
+        "running 1 healthy ", "exited 1 0 1",
+    ]  # fmt: skip
+
+
+def test_figures(booted: Guest) -> None:
+    session = booted.session()
+    session.send(frame(STATS, struct.pack("<I", 1)))
+    total, used, threads, *_ = struct.unpack("<7Q", session.expect(FIGURES))
+    assert total > used > 0
+    assert threads > 1
+    session.send(frame(STATS, struct.pack("<I", 2)))
+    lines = [line.split(b" ", 7) for line in session.expect(FIGURES).splitlines()]
+    assert {len(line) for line in lines} == {8}
+    (sleeper,) = (line for line in lines if int(line[0]) in booted.children())
+    assert int(sleeper[1]) == booted.process.pid
+    assert int(sleeper[2]) == os.getuid()
+    assert sleeper[3] == b"S"
+    assert sleeper[7] == b"sleep 1000000"
 
 
 # The log

@@ -18,14 +18,16 @@ from drupe.guest.protocol import (
     LimitKind,
     MountFlag,
     Parser,
+    RestartPolicy,
     Stage,
     StartFlag,
+    StatsKind,
     Type,
     decode_error,
     encode,
 )
 from drupe.guest.session import exit_status, guest_error
-from drupe.guest.spec import UNLIMITED, Mount, Process, boot_frames, process_frames
+from drupe.guest.spec import UNLIMITED, Care, Mount, Process, boot_frames, process_frames
 
 HEADER = Path(__file__).resolve().parents[2] / "guest/include/drupe/protocol.h"
 
@@ -78,6 +80,8 @@ def test_types_are_the_headers() -> None:
 
 def test_limits_are_the_headers() -> None:
     assert members(LimitKind, "DRUPE_LIMIT_") == enum_of("drupe_limit_kind")
+    assert members(RestartPolicy, "DRUPE_RESTART_") == enum_of("drupe_restart_policy")
+    assert members(StatsKind, "DRUPE_STATS_") == enum_of("drupe_stats_kind")
 
 
 def test_stages_are_the_headers() -> None:
@@ -115,6 +119,10 @@ def test_bounds_are_the_headers(name: str) -> None:
         ("drupe_umask", protocol.UMASK),
         ("drupe_oom", protocol.OOM),
         ("drupe_limit", protocol.LIMIT),
+        ("drupe_restart", protocol.RESTART),
+        ("drupe_health", protocol.HEALTH),
+        ("drupe_stats", protocol.STATS),
+        ("drupe_figures", protocol.FIGURES),
         ("drupe_window", protocol.WINDOW),
         ("drupe_start", protocol.START),
         ("drupe_signal", protocol.SIGNAL),
@@ -130,7 +138,7 @@ def test_layouts_are_the_headers(name: str, layout: struct.Struct) -> None:
 
 
 def test_every_struct_of_the_header_has_its_layout() -> None:
-    assert len(re.findall(r"^struct drupe_", header(), re.MULTILINE)) == 16
+    assert len(re.findall(r"^struct drupe_", header(), re.MULTILINE)) == 20
 
 
 # The parser
@@ -319,6 +327,15 @@ def test_boot_frames_say_settings_and_limits() -> None:
     assert cut(frames)[2:] == [
         (Type.SYSCTL, b"a/b\0" + b"1 2"),
         (Type.LIMIT, protocol.LIMIT.pack(1, 0, 7)),
+        (Type.BOOT, b""),
+    ]
+
+
+def test_boot_frames_say_what_the_init_does_for_the_main_process() -> None:
+    care = Care(RestartPolicy.ON_FAILURE, 3, ("a", "b c"), (1, 2, 3, 4), 5)
+    assert cut(boot_frames("a", (ROOT,), care=care))[2:] == [
+        (Type.RESTART, protocol.RESTART.pack(1, 3)),
+        (Type.HEALTH, protocol.HEALTH.pack(1, 2, 3, 4, 5, 0) + b"a\0b c\0"),
         (Type.BOOT, b""),
     ]
 

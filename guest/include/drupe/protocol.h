@@ -15,7 +15,7 @@
  *
  *	host				guest
  *	HELLO				HELLO
- *	[HOSTNAME MOUNT* SYSCTL* LIMIT* BOOT]
+ *	[HOSTNAME MOUNT* SYSCTL* LIMIT* RESTART? HEALTH? BOOT]
  *					READY | ERROR		first session only
  *	[ARG+ ENV* CWD? USER? GROUP* RLIMIT* CAPABILITIES? UMASK? OOM?
  *	 TERMINAL? START]
@@ -25,8 +25,9 @@
  *	[DETACH]
  *					EXITED
  *
- * or, after HELLO, one of the requests KILL, STOP, which the guest answers
- * with DONE or ERROR.
+ * or, after HELLO, one of the requests KILL, STOP, LIMIT, RESTART (once the
+ * container is booted), which the guest answers with DONE or ERROR, or STATS,
+ * which it answers with STATS.
  *
  * Flow control: the host may have at most `credit` bytes of STDIN payload
  * under way; it starts with DRUPE_STDIN_WINDOW and grows by each
@@ -68,7 +69,9 @@ enum drupe_type {
 	DRUPE_HOSTNAME = 16,	/* the name, no NUL */
 	DRUPE_MOUNT,		/* struct drupe_mount, then its strings */
 	DRUPE_BOOT,		/* empty: mount all, make the devices */
-	DRUPE_LIMIT = 25,	/* struct drupe_limit */
+	DRUPE_RESTART = 23,	/* struct drupe_restart; later: instead of the former */
+	DRUPE_HEALTH,		/* struct drupe_health, then arguments, a NUL after each */
+	DRUPE_LIMIT,		/* struct drupe_limit; later: instead of the former */
 	DRUPE_SYSCTL,		/* a path below /proc/sys, NUL, the value */
 
 	/* host to guest: one process */
@@ -94,6 +97,7 @@ enum drupe_type {
 	/* host to guest: requests of their own */
 	DRUPE_KILL = 64,	/* struct drupe_signal: to the main process */
 	DRUPE_STOP,		/* struct drupe_stop: orderly power-off */
+	DRUPE_STATS = 67,	/* struct drupe_stats */
 
 	/* guest to host */
 	DRUPE_READY = 128,	/* empty: the container is booted */
@@ -104,6 +108,7 @@ enum drupe_type {
 	DRUPE_EXITED,		/* struct drupe_exited: the last frame */
 	DRUPE_DONE,		/* empty: the request was carried out */
 	DRUPE_ERROR,		/* struct drupe_error, then text: the last frame */
+	DRUPE_FIGURES,		/* struct drupe_figures, or text: answers STATS */
 };
 
 struct drupe_hello {
@@ -158,6 +163,54 @@ struct drupe_limit {
 	uint32_t kind;		/* enum drupe_limit_kind */
 	uint32_t zero;
 	uint64_t value;
+};
+
+enum drupe_restart_policy {
+	DRUPE_RESTART_NO,
+	DRUPE_RESTART_ON_FAILURE,	/* an exit status other than 0, a signal */
+	DRUPE_RESTART_ALWAYS,
+};
+
+/*
+ * Whether the main process is started again when it has ended. Its session
+ * gets EXITED at the first end; later runs have none.
+ */
+struct drupe_restart {
+	uint32_t policy;	/* enum drupe_restart_policy */
+	uint32_t attempts;	/* on failure: so many at most; 0: no end */
+};
+
+/* A command beside the main process, with its user, directory, environment. */
+struct drupe_health {
+	uint32_t interval_ms;	/* from the end of one check to the next */
+	uint32_t timeout_ms;	/* longer is a failure */
+	uint32_t start_period_ms;	/* in which failures do not count */
+	uint32_t start_interval_ms;	/* instead of the interval until then; 0: the same */
+	uint32_t retries;	/* failures in a row that make it unhealthy */
+	uint32_t zero;
+};
+
+enum drupe_stats_kind {
+	DRUPE_STATS_FIGURES = 1,	/* struct drupe_figures */
+	/*
+	 * Text, a line for each process, as many as fit into a frame: PID PPID
+	 * UID STATE TICKS START_TICKS RSS_PAGES COMMAND, a tick being 10 ms.
+	 */
+	DRUPE_STATS_PROCESSES,
+};
+
+struct drupe_stats {
+	uint32_t kind;		/* enum drupe_stats_kind */
+};
+
+struct drupe_figures {
+	uint64_t memory_bytes;		/* the kernel's own left out */
+	uint64_t memory_used_bytes;	/* what can be had at once left out */
+	uint64_t threads;		/* the kernel's included */
+	uint64_t block_read_bytes;
+	uint64_t block_written_bytes;
+	uint64_t net_received_bytes;	/* loopback left out */
+	uint64_t net_sent_bytes;
 };
 
 struct drupe_window {
@@ -223,8 +276,13 @@ struct drupe_error {
  * The status file: what outlives the container. One line of ASCII each, the
  * last line counts:
  *
- *	running
- *	exited CODE SIGNAL SECONDS.NANOSECONDS
+ *	running [RESTARTS [HEALTH [OUTPUT]]]
+ *	restarting CODE SIGNAL SECONDS.NANOSECONDS RESTARTS
+ *	exited CODE SIGNAL SECONDS.NANOSECONDS [RESTARTS]
+ *
+ * RESTARTS counts those of the main process, 0 if missing. HEALTH is starting,
+ * healthy or unhealthy, missing without checks; OUTPUT is the beginning of
+ * what the check that led there wrote, printable, 512 bytes at most.
  *
  * The log file holds the main process's output in the CRI format, one line
  * (or part of a line, tag P) per record:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from drupe.api.options import check_mapping, check_strings
 from drupe.container import lifecycle, start
-from drupe.container.record import Condition, Record, Run, State
+from drupe.container.record import Condition, Record, Run
 from drupe.container.request import RunRequest, resolve
 from drupe.container.spec import ContainerSpec
 from drupe.container.store import Store
@@ -106,7 +106,7 @@ def records(store: Store, *, ended: bool) -> list[Record]:
     found = []
     for record in store.list():
         with contextlib.suppress(NotFoundError):  # removed meanwhile
-            if ended or condition(record).state is State.RUNNING:
+            if ended or condition(record).pid is not None:
                 _ = record.spec
                 found.append(record)
     return found

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from drupe.container.life import HealthRequest
 from drupe.container.request import RunRequest
 from drupe.container.spec import MEMORY_DEFAULT_BYTES, check_name, parse_memory
 
@@ -48,6 +49,15 @@ class ContainerOptions(TypedDict, total=False):
         cpu_shares: weight against other containers, 1024 being usual.
         cpuset_cpus: processors of the host to run on: "0-2,5".
         pids_limit: processes and threads in it.
+        restart: whether its main process is started again when it has ended: "no" (default),
+            "on-failure", "on-failure:N", "always", "unless-stopped".
+        health_cmd: a command for a shell that tells how it does; default: the image's.
+        health_interval: seconds between two checks, or a string such as "1m30s"; default: 30.
+        health_timeout: how long one may take; default: 30.
+        health_retries: failures in a row that make it unhealthy; default: 3.
+        health_start_period: in which failures do not count; default: none.
+        health_start_interval: between two checks in that period; default: 5.
+        no_healthcheck: none, whatever the image has.
     """
 
     rootfs: str | os.PathLike[str] | None
@@ -78,6 +88,14 @@ class ContainerOptions(TypedDict, total=False):
     cpu_shares: int | None
     cpuset_cpus: str | None
     pids_limit: int | None
+    restart: str | None
+    health_cmd: str | None
+    health_interval: float | str | None
+    health_timeout: float | str | None
+    health_retries: int | None
+    health_start_period: float | str | None
+    health_start_interval: float | str | None
+    no_healthcheck: bool
 
 
 def build_request(
@@ -101,7 +119,6 @@ def build_request(
     if image is not None and options.get("rootfs") is not None:
         raise ValueError("an image and a rootfs: only one of them can be the root")
     rootfs, memory = options.get("rootfs"), options.get("memory")
-    shm_size, cpus = options.get("shm_size"), options.get("cpus")
     return RunRequest(
         image=image,
         args=check_strings("command", command),
@@ -128,13 +145,15 @@ def build_request(
         umask=options.get("umask"),
         oom_score_adj=options.get("oom_score_adj"),
         sysctls=check_mapping("sysctls", options.get("sysctls")),
-        shm_size=None if shm_size is None else str(shm_size),
+        shm_size=_text(options.get("shm_size")),
         stop_signal=options.get("stop_signal"),
         stop_timeout_s=options.get("stop_timeout"),
-        cpus=None if cpus is None else str(cpus),
+        cpus=_text(options.get("cpus")),
         cpu_shares=options.get("cpu_shares") or 0,
         cpuset_cpus=options.get("cpuset_cpus"),
         pids_limit=options.get("pids_limit") or 0,
+        restart=options.get("restart") or "no",
+        health=_health(options),
     )
 
 
@@ -218,6 +237,22 @@ def _memory_bytes(memory: int | str) -> int:
     if isinstance(memory, bool) or not isinstance(memory, int | str):
         raise TypeError(f"memory is bytes or a string such as '512m', not {memory!r}")
     return parse_memory(str(memory))
+
+
+def _health(options: ContainerOptions) -> HealthRequest:
+    return HealthRequest(
+        cmd=options.get("health_cmd"),
+        interval=_text(options.get("health_interval")),
+        timeout=_text(options.get("health_timeout")),
+        start_period=_text(options.get("health_start_period")),
+        start_interval=_text(options.get("health_start_interval")),
+        retries=options.get("health_retries"),
+        disabled=bool(options.get("no_healthcheck")),
+    )
+
+
+def _text(value: float | str | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _kernel(kernel: str | os.PathLike[str] | None) -> str:

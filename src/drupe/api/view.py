@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drupe.api import engine
 from drupe.container.record import Record, State
+from drupe.container.status import Health
 from drupe.container.store import Store
 
 WINDOW = (24, 80)
@@ -65,3 +66,13 @@ class ContainerView:
     def exit_status(self) -> int | None:
         """Of its main process, as a shell counts it, once it has ended."""
         return engine.condition(self._record).status
+
+    @property
+    def restarts(self) -> int:
+        """How often its restart policy has started the main process again, since its start."""
+        return engine.condition(self._record).restarts
+
+    @property
+    def health(self) -> Health | None:
+        """How it does, as its checks tell; None: it has none, or does not run."""
+        return engine.condition(self._record).health

@@ -45,6 +45,8 @@ def _describe(record: Record) -> dict[str, object]:
             "exit_status": condition.status,
             "started_ns": condition.started_ns,
             "ended_ns": condition.ended_ns,
+            "restarts": condition.restarts,
+            "health": None if condition.health is None else encode(condition.health),
         },
         "directory": str(record.directory),
         "groups": {name: path for name, (path, _) in groups_of(record).paths.items()},

@@ -44,10 +44,18 @@ def ago(then_ns: int) -> str:
 
 def status_text(condition: Condition) -> str:
     """What ``ps`` shows of a container's state."""
-    if condition.state is State.RUNNING:
-        return f"Up {ago(condition.started_ns or time.time_ns()).removesuffix(' ago')}"
+    when = ago(condition.ended_ns) if condition.ended_ns is not None else ""
+    if condition.state in {State.RUNNING, State.PAUSED}:
+        up = f"Up {ago(condition.started_ns or time.time_ns()).removesuffix(' ago')}"
+        if condition.state is State.PAUSED:
+            return f"{up} (Paused)"
+        if condition.health is None:
+            return up
+        health = condition.health.status
+        return f"{up} ({'health: starting' if health == 'starting' else health})"
+    if condition.state is State.RESTARTING:
+        return f"Restarting ({condition.status}) {when}"
     if condition.state is State.EXITED:
-        when = ago(condition.ended_ns) if condition.ended_ns is not None else ""
         return f"Exited ({condition.status}) {when}".rstrip()
     if condition.state is State.DEAD:
         return f"Dead ({condition.status}): its kernel ended without a word"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from drupe.cli import listing
 from drupe.cli.listing import Column, Listing, shorten
 from drupe.cli.output import ago, open_store, status_text
-from drupe.container.record import Condition, Record, State
+from drupe.container.record import Condition, Record
 from drupe.errors import NotFoundError, StateError
 
 EXAMPLES = (
@@ -109,7 +109,7 @@ def main(args: argparse.Namespace) -> int:
             condition, _ = record.condition(), record.spec
         except (NotFoundError, StateError):
             continue  # removed meanwhile, or spoilt, which has been told
-        if ended or condition.state is State.RUNNING:
+        if ended or condition.pid is not None:
             listed.append(_Entry(record, condition))
     chosen = listing.select(_LISTING, listed, args.filter)
     listing.show(_LISTING, chosen if args.format == "json" or args.quiet else chosen[::-1], args)

@@ -10,7 +10,7 @@ from drupe.container.bounds import release_ended
 from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.container.store import Store
 from drupe.errors import BootError, GuestError, NotFoundError, StateError, TimedOutError
-from drupe.guest.protocol import StartFlag, Type
+from drupe.guest.protocol import RestartPolicy, StartFlag, Type
 from drupe.guest.session import Session, connect, kill_frames, request, stop_frames
 from drupe.guest.spec import Process, process_frames
 
@@ -26,7 +26,7 @@ def running(record: Record) -> Condition:
         StateError: it is not.
     """
     condition = record.condition()
-    if condition.state is not State.RUNNING:
+    if condition.state not in {State.RUNNING, State.RESTARTING}:
         raise StateError(
             f"failed to reach container '{record.spec.name}': it is {condition.state}, not running"
         )
@@ -122,7 +122,8 @@ def finish(store: Store, record: Record, run: Run | None) -> bool:
     nothing to write is not waited for but ended. Returns whether it powered off as it should.
     """
     spec, in_order = record.spec, True
-    if run is not None:
+    # With a restart policy, the end of the main process may be none of the container's.
+    if run is not None and spec.restart.number is RestartPolicy.NO:
         if spec.remove and all(volume.readonly for volume in spec.volumes):
             run.process.kill()
         elif not run.process.wait(_LAST_WRITES_TIMEOUT_S):

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 _STAT_STATE = 0
 _STAT_START_TIME = 19
+STOPPED = "T"
+"""The letter of a process that was stopped by a signal."""
 """Fields of /proc/PID/stat after the name, counted from 0. Source: proc(5)."""
 
 
@@ -34,27 +36,33 @@ class ProcessId(NamedTuple):
 
     def open(self) -> int | None:
         """A pidfd of it, or None where it has ended."""
+        return self._open()[0]
+
+    def letter(self) -> str | None:
+        """The letter of its state, as in /proc/PID/stat; None where it has ended."""
+        descriptor, letter = self._open()
+        if descriptor is not None:
+            os.close(descriptor)
+        return letter
+
+    def alive(self) -> bool:
+        """Whether it is still running."""
+        return self.letter() is not None
+
+    def _open(self) -> tuple[int | None, str | None]:
         if self.boot_id != _boot_id():
-            return None
+            return None, None
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
-            return None
+            return None, None
         # The descriptor pins whoever has the number now: compare after opening.
         fields = _stat(self.pid)
         ended = fields is None or fields[_STAT_STATE] in {"Z", "X"}
         if fields is None or ended or int(fields[_STAT_START_TIME]) != self.start_time:
             os.close(descriptor)
-            return None
-        return descriptor
-
-    def alive(self) -> bool:
-        """Whether it is still running."""
-        descriptor = self.open()
-        if descriptor is None:
-            return False
-        os.close(descriptor)
-        return True
+            return None, None
+        return descriptor, fields[_STAT_STATE]
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits until it has ended; whether it has."""

@@ -13,7 +13,7 @@ from drupe.container.spec import ContainerSpec
 from drupe.errors import BootError, GuestError, HostError
 from drupe.guest.protocol import LimitKind, Type
 from drupe.guest.session import Session, connect, short_name
-from drupe.guest.spec import Mount, boot_frames
+from drupe.guest.spec import Care, Mount, boot_frames
 from drupe.jail.plan import Share
 from drupe.platform.base import MachineFiles, MachineSpec, Platform
 
@@ -54,6 +54,25 @@ def guest_mounts(spec: ContainerSpec, platform: Platform) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
+def guest_care(spec: ContainerSpec) -> Care:
+    """What the guest's init does for the main process, in its words."""
+    checks = spec.health
+    times_s = (
+        checks.interval_s,
+        checks.timeout_s,
+        checks.start_period_s,
+        checks.start_interval_s,
+    )
+    interval, timeout, period, start_interval = (round(seconds * 1000) for seconds in times_s)
+    return Care(
+        spec.restart.number,
+        spec.restart.attempts,
+        checks.command,
+        (interval, timeout, period, start_interval),
+        checks.retries,
+    )
+
+
 def _limits(spec: ContainerSpec) -> dict[LimitKind, int]:
     limits = {LimitKind.SHM: spec.tuning.shm_bytes, LimitKind.PIDS: spec.limits.pids}
     return {kind: most for kind, most in limits.items() if most}
@@ -76,6 +95,7 @@ def start_machine(
         guest_mounts(spec, platform),
         sysctls=spec.tuning.sysctls,
         limits=_limits(spec),
+        care=guest_care(spec),
     )
     groups = make_groups(record, spec)
 

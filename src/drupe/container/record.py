@@ -5,7 +5,7 @@ The directory is the whole truth; nothing is remembered elsewhere:
     config.json   the specification; only its name ever changes
     whole         empty; there once the container is made: what lacks it was left unfinished
     process.json  its newest run: which host process is its machine, written before that runs
-    status        lines from the guest, of all runs: "running", "exited CODE SIGNAL TIME"
+    status        lines from the guest, of all runs: see ``drupe.container.status``
     log           output of the main process, from the guest, of all runs
     console       messages of the container kernel, of all runs
     control       the control socket
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,15 +27,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from drupe.container.liveness import ProcessId
+from drupe.container.liveness import STOPPED, ProcessId
 from drupe.container.spec import ContainerSpec
+from drupe.container.status import Health, parse_status
 from drupe.errors import NotFoundError
 from drupe.store.atomic import read_json, write_bytes, write_json
 from drupe.store.schema import decode, encode
 
 _STATUS_TAIL_BYTES = 4096
 _CONSOLE_TAIL_BYTES = 16384
-_EXITED = r"exited (\d{1,3}) (\d{1,2}) (\d{1,12})\.(\d{9})"
 
 KILLED_STATUS = 137
 """Exit status of a container whose kernel ended without a word: as if by SIGKILL."""
@@ -47,6 +46,8 @@ class State(StrEnum):
 
     CREATED = "created"
     RUNNING = "running"
+    RESTARTING = "restarting"
+    PAUSED = "paused"
     EXITED = "exited"
     DEAD = "dead"
 
@@ -57,9 +58,11 @@ class Condition(NamedTuple):
     Attributes:
         state: dead: its kernel ended without a word.
         pid: host process of its kernel while it lives, else None.
-        status: exit status of the newest run as a shell counts it, once that has ended.
+        status: exit status of the main process as a shell counts it, once that has ended.
         started_ns: when the newest run was started, since the epoch.
         ended_ns: when the main process ended, since the epoch, if known.
+        restarts: of the main process in the newest run, by its restart policy.
+        health: what its checks tell; None: it has none, or does not run.
     """
 
     state: State
@@ -67,6 +70,8 @@ class Condition(NamedTuple):
     status: int | None = None
     started_ns: int | None = None
     ended_ns: int | None = None
+    restarts: int = 0
+    health: Health | None = None
 
     @property
     def ended(self) -> bool:
@@ -210,21 +215,26 @@ class Record:
     def condition_of(self, run: Run, end: int | None = None) -> Condition:
         """The state that a run is in, or ended in; ``end``: where its lines end in ``status``."""
         # Alive or not is asked first: what was written before the end can be read after it.
-        alive = run.process.alive()
+        letter = run.process.letter()
         lines = self._tail("status", _STATUS_TAIL_BYTES, run.status_offset, end).splitlines()
-        if alive:
-            state = State.RUNNING if lines else State.CREATED
-            return Condition(state, pid=run.process.pid, started_ns=run.started_ns)
-        match = re.fullmatch(_EXITED, lines[-1]) if lines else None
-        if match is None or int(match[1]) > 255 or int(match[2]) > 64:
-            return Condition(State.DEAD, status=KILLED_STATUS, started_ns=run.started_ns)
-        code, number, seconds, nanoseconds = map(int, match.groups())
-        return Condition(
-            State.EXITED,
-            status=128 + number if number else code,
+        said = parse_status(lines[-1]) if lines else None
+        restarts = 0 if said is None else said.restarts
+        if letter is None:
+            if said is None or said.word != "exited":
+                return Condition(State.DEAD, None, KILLED_STATUS, run.started_ns, restarts=restarts)
+            return Condition(
+                State.EXITED, None, said.status, run.started_ns, said.ended_ns, restarts
+            )
+        state = State.RUNNING if lines else State.CREATED
+        now = Condition(
+            State.PAUSED if letter == STOPPED else state,
+            run.process.pid,
             started_ns=run.started_ns,
-            ended_ns=seconds * 1_000_000_000 + nanoseconds,
+            restarts=restarts,
         )
+        if said is not None and said.word == "restarting":
+            return now._replace(state=State.RESTARTING, status=said.status, ended_ns=said.ended_ns)
+        return now if said is None else now._replace(health=said.health)
 
     def console_tail(self) -> str:
         """The last lines of the container kernel's messages, made printable."""

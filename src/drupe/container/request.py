@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from drupe.container.life import HealthRequest, Restart, parse_restart, resolve_health
 from drupe.container.limits import (
     Limits,
     check_cpu_shares,
@@ -34,6 +35,7 @@ from drupe.container.spec import (
 from drupe.container.stopping import GRACE_S, Stopping, check_grace, parse_signal
 from drupe.container.tuning import Tuning, parse_shm_size, parse_sysctls
 from drupe.errors import HostError, SpecError
+from drupe.guest.protocol import RestartPolicy
 from drupe.image.find import find_image
 from drupe.image.store import Image
 from drupe.jail.mountinfo import kernel_mounts
@@ -82,6 +84,8 @@ class RunRequest(NamedTuple):
         cpu_shares: weight against others; 0: the usual one.
         cpuset_cpus: processors of the host to run on: 0-2,5.
         pids_limit: processes and threads; 0 or less: no limit.
+        restart: no, on-failure[:N], always, unless-stopped.
+        health: what is asked for beside the image's checks.
     """
 
     image: str | None = None
@@ -117,6 +121,8 @@ class RunRequest(NamedTuple):
     cpu_shares: int = 0
     cpuset_cpus: str | None = None
     pids_limit: int = 0
+    restart: str = "no"
+    health: HealthRequest = HealthRequest()
 
 
 def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
@@ -168,7 +174,19 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
             cpuset=() if wanted.cpuset_cpus is None else parse_cpuset(wanted.cpuset_cpus),
             pids=check_pids(wanted.pids_limit),
         ),
+        restart=_restart(wanted),
+        health=resolve_health(wanted.health, defaults.healthcheck),
     )
+
+
+def _restart(wanted: RunRequest) -> Restart:
+    restart = parse_restart(wanted.restart)
+    if wanted.remove and restart.number is not RestartPolicy.NO:
+        raise SpecError(
+            f"failed to use restart policy '{restart}': the container is removed when it ends",
+            hint="leave out --rm, or --restart",
+        )
+    return restart
 
 
 def _command(wanted: RunRequest, defaults: ImageConfig) -> tuple[str, ...]:

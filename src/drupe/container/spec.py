@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from drupe.container.life import Checks, Restart
 from drupe.container.limits import Limits
 from drupe.container.settings import Settings
 from drupe.container.sizes import parse_size
@@ -69,6 +70,8 @@ class ContainerSpec(NamedTuple):
         stopping: what ``stop`` does where nobody says otherwise.
         image_id: 64 hexadecimal digits; empty for a directory root.
         limits: what it may use beside memory.
+        restart: whether its main process is started again.
+        health: its health checks.
     """
 
     id: str
@@ -98,6 +101,8 @@ class ContainerSpec(NamedTuple):
     stopping: Stopping = Stopping()
     image_id: str = ""
     limits: Limits = Limits()
+    restart: Restart = Restart()
+    health: Checks = Checks()
 
 
 def check_name(name: str) -> str:

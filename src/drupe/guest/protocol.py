@@ -32,6 +32,8 @@ class Type(IntEnum):
     HOSTNAME = 16
     MOUNT = 17
     BOOT = 18
+    RESTART = 23
+    HEALTH = 24
     LIMIT = 25
     SYSCTL = 26
     ARG = 32
@@ -52,6 +54,7 @@ class Type(IntEnum):
     DETACH = 52
     KILL = 64
     STOP = 65
+    STATS = 67
     READY = 128
     STARTED = 129
     STDOUT = 130
@@ -60,6 +63,7 @@ class Type(IntEnum):
     EXITED = 133
     DONE = 134
     ERROR = 135
+    FIGURES = 136
 
 
 class MountFlag(IntFlag):
@@ -96,6 +100,21 @@ class LimitKind(IntEnum):
     SHM = 2
 
 
+class RestartPolicy(IntEnum):
+    """``enum drupe_restart_policy``."""
+
+    NO = 0
+    ON_FAILURE = 1
+    ALWAYS = 2
+
+
+class StatsKind(IntEnum):
+    """``enum drupe_stats_kind``."""
+
+    FIGURES = 1
+    PROCESSES = 2
+
+
 _HEADER = struct.Struct("<IHH")
 HELLO = struct.Struct("<IHH")
 MOUNT = struct.Struct("<I")
@@ -104,6 +123,10 @@ CAPABILITIES = struct.Struct("<QII")
 UMASK = struct.Struct("<I")
 OOM = struct.Struct("<I")
 LIMIT = struct.Struct("<IIQ")
+RESTART = struct.Struct("<II")
+HEALTH = struct.Struct("<IIIIII")
+STATS = struct.Struct("<I")
+FIGURES = struct.Struct("<QQQQQQQ")
 WINDOW = struct.Struct("<HH")
 START = struct.Struct("<I")
 SIGNAL = struct.Struct("<I")
@@ -123,6 +146,7 @@ _SIZES: dict[Type, tuple[int, int]] = {
     Type.EXITED: (EXITED.size, EXITED.size),
     Type.DONE: (0, 0),
     Type.ERROR: (ERROR.size, ERROR.size + ERROR_MAX),
+    Type.FIGURES: (0, FRAME_MAX),
 }
 """What a guest may send: (least, most) bytes of payload."""
 

@@ -12,11 +12,13 @@ from drupe.guest.protocol import (
     COUNT_MAX,
     FRAME_MAX,
     GROUPS_MAX,
+    HEALTH,
     HOSTNAME_MAX,
     LIMIT,
     MOUNT,
     MOUNTS_MAX,
     OOM,
+    RESTART,
     RLIMIT,
     SPEC_MAX,
     START,
@@ -24,6 +26,7 @@ from drupe.guest.protocol import (
     WINDOW,
     LimitKind,
     MountFlag,
+    RestartPolicy,
     StartFlag,
     Type,
     encode,
@@ -50,6 +53,42 @@ class Mount(NamedTuple):
     options: str = ""
     readonly: bool = False
     overlay: bool = False
+
+
+class Care(NamedTuple):
+    """What the guest's init does for the main process while it runs.
+
+    Attributes:
+        policy: whether it is started again.
+        attempts: on failure: so many at most; 0: no end.
+        check: a command that tells how it does; empty: none.
+        times_ms: of that: interval, timeout, start period, interval in that period.
+        retries: failures in a row that make it unhealthy.
+    """
+
+    policy: RestartPolicy = RestartPolicy.NO
+    attempts: int = 0
+    check: tuple[str, ...] = ()
+    times_ms: tuple[int, int, int, int] = (30_000, 30_000, 0, 5000)
+    retries: int = 3
+
+    def frames(self) -> bytes:
+        """What is to be said before BOOT.
+
+        Raises:
+            SpecError: the command cannot be said in the protocol.
+        """
+        frames = b""
+        if self.policy is not RestartPolicy.NO:
+            frames += self.restart_frame()
+        if self.check:
+            words = b"".join(_text("health check", word) + b"\0" for word in self.check)
+            frames += encode(Type.HEALTH, HEALTH.pack(*self.times_ms, self.retries, 0) + words)
+        return frames
+
+    def restart_frame(self) -> bytes:
+        """The policy, before BOOT or instead of an earlier one."""
+        return encode(Type.RESTART, RESTART.pack(self.policy, self.attempts))
 
 
 class Process(NamedTuple):
@@ -92,6 +131,7 @@ def boot_frames(
     *,
     sysctls: Mapping[str, str] = MappingProxyType({}),
     limits: Mapping[LimitKind, int] = MappingProxyType({}),
+    care: Care = Care(),  # noqa: B008 (never changed)
 ) -> bytes:
     """The frames that make a container of a booted guest.
 
@@ -115,6 +155,7 @@ def boot_frames(
         payload = _text("sysctl", path) + b"\0" + _text(f"sysctl {path}", value)
         frames.append(encode(Type.SYSCTL, payload))
     frames += [encode(Type.LIMIT, LIMIT.pack(kind, 0, most)) for kind, most in limits.items()]
+    frames.append(care.frames())
     frames.append(encode(Type.BOOT))
     return b"".join(frames)
 
