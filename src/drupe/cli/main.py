@@ -37,6 +37,16 @@ TOPICS = {
         "logs": "show what a container's main process wrote",
         "inspect": "show everything about containers, their jail included",
     },
+    "Images": {
+        "images": "list images",
+        "tag": "give an image another name",
+        "rmi": "remove images",
+        "load": "read images from an archive",
+        "save": "write images to an archive",
+        "import": "make an image of the files of a root",
+        "history": "show how an image was made",
+        "image": "all of that, and inspect and prune",
+    },
     "This host": {
         "kernel": "list, build, show and remove container kernels",
         "system": "look at this host",

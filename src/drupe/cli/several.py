@@ -1,4 +1,4 @@
-"""Verbs that do one thing to several containers: all are tried, the first error counts."""
+"""Verbs that do one thing to several things: all are tried, the first error counts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,19 @@ def for_each(references: Iterable[str], act: Callable[[Store, Record], str | Non
         DrupeError: the first error, after all were tried.
     """
     store = open_store()
+    return each(references, lambda name: print(act(store, store.find(name)) or name))
+
+
+def each(names: Iterable[str], act: Callable[[str], None]) -> int:
+    """Acts on each.
+
+    Raises:
+        DrupeError: the first error, after all were tried.
+    """
     first: DrupeError | None = None
-    for reference in references:
+    for name in names:
         try:
-            print(act(store, store.find(reference)) or reference)
+            act(name)
         except DrupeError as error:
             if first is not None:
                 print(f"drupe: {error}", file=sys.stderr)

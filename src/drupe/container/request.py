@@ -143,7 +143,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         initramfs=str(find_initramfs()),
         memory_bytes=wanted.memory_bytes,
         image=None if image is None else str(image.root),
-        image_name="" if image is None else image.name or image.id[:12],
+        image_name=wanted.image or "",
         image_id="" if image is None else image.id,
         rootfs=rootfs,
         hostname=check_hostname(wanted.hostname or container_id[:12]),

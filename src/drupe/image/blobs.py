@@ -19,6 +19,20 @@ RESUMABLE = "blob-"
 
 
 @contextmanager
+def adding(store: ImageStore) -> Iterator[None]:
+    """The block adds to a store: nobody takes away what no record names yet.
+
+    What commands that died left behind is cleaned up first.
+
+    Raises:
+        HostError: the directories cannot be made.
+    """
+    with store.adding():
+        sweep(store)
+        yield
+
+
+@contextmanager
 def partial(store: ImageStore, name: str) -> Iterator[int]:
     """A file below ``partial/`` that nobody else has: a descriptor, locked for the block.
 
@@ -107,6 +121,8 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 def sweep(store: ImageStore, *, resumable: bool = False) -> None:
     """Removes what commands that died left half written; ``resumable``: what may go on, too."""
+    with store.changing():
+        store.discard_half_written()
     with suppress(FileNotFoundError):
         for path in store.partial.iterdir():
             with suppress(OSError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from drupe import process
 from drupe.errors import HostError
-from drupe.image.blobs import add_blob
+from drupe.image.blobs import add_blob, adding
 from drupe.image.install import install_new
 from drupe.image.store import Image, ImageStore, Layer
 from drupe.oci.manifest import OCI_LAYER, THIS
@@ -38,7 +38,7 @@ def build_busybox() -> Image:
     """
     layer = _layer(_static_busybox())
     store = ImageStore()
-    with store.adding():
+    with adding(store):
         digest = add_blob(store, layer)
         config: dict[str, object] = {
             "os": THIS.os,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from drupe.errors import NotFoundError
-from drupe.image.blobs import add_stream
+from drupe.image.blobs import add_stream, adding
 from drupe.image.compression import Compressor
 from drupe.image.install import Progress, install_new, silent
 from drupe.image.store import Image, ImageStore, Layer
@@ -51,7 +51,7 @@ def commit(
         HostError: the disk is full. Nothing is left.
     """
     store = ImageStore()
-    with store.adding():
+    with adding(store):
         config = {} if base is None else _base_config(store, base)
         layers = [] if base is None else list(base.layers)
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -73,7 +73,7 @@ def commit(
 
 
 def add_layer(store: ImageStore, pieces: Iterable[bytes]) -> Layer:
-    """Stores a layer, compressed with Zstandard; the caller holds ``store.adding()``.
+    """Stores a layer, compressed with Zstandard; the caller is in ``adding(store)``.
 
     Raises:
         HostError: the disk is full.

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import BinaryIO, cast
 
 from drupe.errors import HostError, SpecError
+from drupe.oci.manifest import OCI_LAYER
 
 PIECE_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -19,6 +20,9 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x04\x22\x4d\x18": "lz4"}
 _WINDOW_MOST_BYTES = 128 << 20
+_ZSTD_INPUT_BYTES = 8192
+"""Given to zstandard at once: it returns all that this unpacks to, up to 32 KiB for a byte."""
+
 _LEVEL = 1
 """Zstandard's quickest: of what it saves, level 3 saves a tenth more, and takes a third longer."""
 
@@ -49,11 +53,13 @@ def unpacked(source: BinaryIO, what: str) -> Iterator[bytes]:
     return pieces
 
 
-def is_compressed(path: Path) -> bool:
-    """Whether a file begins as gzip or Zstandard streams do."""
+def layer_type(path: Path) -> str:
+    """The media type of a layer in a file, by its first bytes."""
     with path.open("rb") as file:
         magic = file.read(4)
-    return magic.startswith(_GZIP) or magic == _ZSTD or magic[1:4] == _ZSTD_SKIPPABLE
+    if magic.startswith(_GZIP):
+        return f"{OCI_LAYER}+gzip"
+    return f"{OCI_LAYER}+zstd" if magic == _ZSTD or magic[1:] == _ZSTD_SKIPPABLE else OCI_LAYER
 
 
 class Compressor:
@@ -127,28 +133,29 @@ def _gunzip(pieces: Iterator[bytes], what: str) -> Iterator[bytes]:
 def _unzstd(pieces: Iterator[bytes], what: str) -> Iterator[bytes]:
     library = _zstandard()
     context = library.ZstdDecompressor(max_window_size=_WINDOW_MOST_BYTES)
-    reader = context.stream_reader(_Reader(pieces), read_across_frames=True)
+    frame = context.decompressobj()
+    inside = False
+    ready: list[bytes] = []
+    waiting = 0
     try:
-        while data := reader.read(PIECE_BYTES):
-            yield data
+        for piece in pieces:
+            for start in range(0, len(piece), _ZSTD_INPUT_BYTES):
+                data = piece[start : start + _ZSTD_INPUT_BYTES]
+                while data:
+                    if not inside:
+                        frame = context.decompressobj()
+                    ready.append(frame.decompress(data))
+                    waiting += len(ready[-1])
+                    inside = not frame.eof
+                    data = b"" if inside else frame.unused_data
+                if waiting >= PIECE_BYTES:
+                    yield b"".join(ready)
+                    ready, waiting = [], 0
     except library.ZstdError as error:
         raise SpecError(f"failed to read {what}: not zstd: {error}") from None
-
-
-class _Reader:
-    """Pieces, for who reads: each call gets one, or the beginning of one."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """At most so many bytes; none at the end."""
-        data = self._rest or next(self._pieces, b"")
-        if size < 0:
-            size = len(data)
-        self._rest = data[size:]
-        return data[:size]
+    if inside:
+        raise SpecError(f"failed to read {what}: it ends in the middle")
+    yield b"".join(ready)
 
 
 def _zstandard() -> ModuleType:

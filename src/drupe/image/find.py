@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
-from drupe.errors import NotFoundError, SpecError, StateError
+from drupe.errors import HostError, NotFoundError, SpecError, StateError
 from drupe.image.store import Image, ImageStore
 from drupe.oci.reference import Reference, parse_reference
 from drupe.store import paths
@@ -21,29 +22,56 @@ def find_image(name: str) -> Image:
         StateError: its record or its root is spoilt.
         HostError: an embedded one cannot be made.
     """
-    try:
-        reference = parse_reference(name)
-    except SpecError:
-        reference = None
-        if not _may_be_id(name):
-            raise
+    reference = _reference(name)
     for store in stores():
-        image = _named(store, reference) or _by_id(store, name)
-        if image is not None:
-            return with_root(store, image)
+        found = _find(store, name, reference)
+        if found is not None:
+            return with_root(store, found[0])
     if reference is not None and reference.familiar == EMBEDDED:
         from drupe.image.busybox import build_busybox
 
         return build_busybox()
-    raise NotFoundError(
-        f"failed to find image '{name}': no such image",
-        hint="'drupe images' lists them, 'drupe pull' brings one; --rootfs DIR runs a directory",
-    )
+    raise _missing(name)
+
+
+def find_own(store: ImageStore, name: str) -> tuple[Image, Reference | None]:
+    """An image of one store, and the reference that found it; None: it was the id.
+
+    Raises:
+        NotFoundError: there is none.
+        SpecError: it cannot be a name, or several ids begin so.
+    """
+    found = _find(store, name, _reference(name))
+    if found is None:
+        raise _missing(name)
+    return found
 
 
 def stores() -> list[ImageStore]:
     """Where images are looked for: the user's own store is the first."""
     return [ImageStore(base / "images") for base in paths.data_dirs()]
+
+
+def listed_images() -> list[tuple[Reference | None, Image]]:
+    """All images by all their names, those that were added last first; spoilt ones are left out."""
+    found: list[tuple[Reference | None, Image]] = []
+    seen: set[Reference | str] = set()
+    for store in stores():
+        named = set()
+        for reference, meant in store.names():
+            image = _readable(store, meant.id)
+            if image is not None:
+                named.add(image.id)
+                if reference not in seen:
+                    seen.add(reference)
+                    name = reference.familiar
+                    found.append((reference, image._replace(name=name, digest=meant.digest)))
+        for image_id in store.ids():
+            image = None if image_id in named | seen else _readable(store, image_id)
+            if image is not None:
+                seen.add(image_id)
+                found.append((None, image))
+    return sorted(found, key=lambda entry: -entry[1].added_ns)
 
 
 def with_root(store: ImageStore, image: Image) -> Image:
@@ -55,9 +83,10 @@ def with_root(store: ImageStore, image: Image) -> Image:
     try:
         size = image.root.stat().st_size
     except FileNotFoundError:
+        from drupe.image.blobs import adding
         from drupe.image.install import ensure_root
 
-        with store.adding():
+        with adding(store):
             ensure_root(store, image.layers)
         return image
     if size != image.root_bytes:
@@ -69,12 +98,37 @@ def with_root(store: ImageStore, image: Image) -> Image:
     return image
 
 
-def _named(store: ImageStore, reference: Reference | None) -> Image | None:
-    name = None if reference is None else store.resolve(reference)
-    image = None if name is None else store.read(name.id)
-    if image is None or name is None or reference is None:
-        return None
-    return image._replace(name=reference.familiar, digest=name.digest)
+def _missing(name: str) -> NotFoundError:
+    return NotFoundError(
+        f"failed to find image '{name}': no such image",
+        hint="'drupe images' lists them, 'drupe pull' brings one; --rootfs DIR runs a directory",
+    )
+
+
+def _reference(name: str) -> Reference | None:
+    try:
+        return parse_reference(name)
+    except SpecError:
+        if _may_be_id(name):
+            return None
+        raise
+
+
+def _find(
+    store: ImageStore, name: str, reference: Reference | None
+) -> tuple[Image, Reference | None] | None:
+    meant = None if reference is None else store.resolve(reference)
+    image = None if meant is None else store.read(meant.id)
+    if image is not None and meant is not None and reference is not None:
+        return image._replace(name=reference.familiar, digest=meant.digest), reference
+    image = _by_id(store, name)
+    return None if image is None else (image, None)
+
+
+def _readable(store: ImageStore, image_id: str) -> Image | None:
+    with suppress(StateError, HostError):
+        return store.read(image_id)
+    return None
 
 
 def _may_be_id(text: str) -> bool:

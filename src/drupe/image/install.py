@@ -36,7 +36,7 @@ def install_manifest(
 ) -> Image:
     """Makes the image of a manifest whose blobs are all in the store, and names it.
 
-    The caller holds ``store.adding()``.
+    The caller is in ``adding(store)``.
 
     Raises:
         SpecError: it is not an image, not one for this platform, or spoilt.
@@ -82,16 +82,20 @@ def install_new(
     layers: Sequence[Layer],
     reference: Reference | None,
     report: Progress = silent,
+    *,
+    data: bytes = b"",
 ) -> Image:
     """Makes an image of a configuration and of layers that are in the store.
 
-    The caller holds ``store.adding()``.
+    ``data`` is the configuration as it was read, where it was: its digest is the image's id.
+
+    The caller is in ``adding(store)``.
 
     Raises:
         SpecError: the configuration is wrong.
         HostError: the disk is full.
     """
-    data = json.dumps(config, separators=(",", ":")).encode()
+    data = data or json.dumps(config, separators=(",", ":")).encode()
     digest = add_blob(store, data)
     described = tuple(Descriptor(layer.media_type, layer.digest, layer.size) for layer in layers)
     manifest = manifest_json(Descriptor(OCI_CONFIG, digest, len(data)), described)
@@ -122,7 +126,7 @@ def ensure_root(
     """The root of these layers: made, if nobody has yet.
 
     Returns its path, and how many bytes each layer unpacks to; nothing of that where the root was
-    there. The caller holds ``store.adding()``.
+    there. The caller is in ``adding(store)``.
     """
     text = "\n".join([str(RECIPE), *(layer.diff_id for layer in layers)])
     final = store.roots / f"{hashlib.sha256(text.encode()).hexdigest()}.erofs"

@@ -180,6 +180,18 @@ class ImageStore:
                 if path.suffix == ".json" and not path.name.startswith("."):
                     yield path.stem
 
+    def contents(self) -> Iterator[Path]:
+        """All blobs and roots."""
+        for directory in (self._blobs, self.roots):
+            with suppress(FileNotFoundError):
+                yield from sorted(directory.iterdir())
+
+    def discard_half_written(self) -> None:
+        """Removes records and references that were never finished; in ``changing()``."""
+        for directory in (self._records, self._refs):
+            for path in directory.rglob(".*"):
+                path.unlink(missing_ok=True)
+
     def write(self, image: Image) -> None:
         """Writes an image's record; the caller holds ``changing()`` and ``adding()``."""
         value = schema.encode(image._replace(root_file=image.root.name, name="", digest=""))

@@ -284,29 +284,32 @@ class TarReader:
             data = self._piece[self._at : end].tobytes()
             self._at = end
             return data
+        if at_end_ok and not self._more():
+            return b""
         parts = []
         left = size
         while left:
-            try:
-                piece = self._some(left)
-            except SpecError:
-                if at_end_ok and left == size:
-                    return b""
-                raise
+            piece = self._some(left)
             parts.append(piece.tobytes())
             left -= len(piece)
         return b"".join(parts)
 
     def _some(self, most: int) -> memoryview:
         """At least one byte, and at most so many."""
+        if not self._more():
+            raise self._error("it ends in the middle")
+        piece = self._piece[self._at : self._at + most]
+        self._at += len(piece)
+        return piece
+
+    def _more(self) -> bool:
+        """Whether there is a byte that was not read yet."""
         while self._at >= len(self._piece):
             self._piece = memoryview(next(self._pieces, b""))
             self._at = 0
             if not self._piece:
-                raise self._error("it ends in the middle")
-        piece = self._piece[self._at : self._at + most]
-        self._at += len(piece)
-        return piece
+                return False
+        return True
 
     def _skip(self, size: int) -> None:
         self._left = 0

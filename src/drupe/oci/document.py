@@ -18,15 +18,31 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
     Raises:
         SpecError: it is none.
     """
-    if len(data) > BYTES_MOST:
-        raise SpecError(f"failed to read {what}: {len(data)} bytes, at most {BYTES_MOST}")
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"failed to read {what}: not JSON: {error}") from None
+    value = _parse(data, what)
     if not isinstance(value, dict):
         raise SpecError(f"failed to read {what}: not a JSON object")
     return value
+
+
+def parse_array(data: bytes, what: str) -> list[dict[str, Any]]:
+    """The JSON array of objects in ``data``; else as ``parse_object``.
+
+    Raises:
+        SpecError: it is none.
+    """
+    value = _parse(data, what)
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise SpecError(f"failed to read {what}: not a JSON array of objects")
+    return value
+
+
+def _parse(data: bytes, what: str) -> Any:
+    if len(data) > BYTES_MOST:
+        raise SpecError(f"failed to read {what}: {len(data)} bytes, at most {BYTES_MOST}")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"failed to read {what}: not JSON: {error}") from None
 
 
 class Fields:
