@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +16,7 @@ from bench import micro, shell
 from bench.apps import parse_redis, parse_wrk
 from bench.compare import Comparison, Figure, Rounds, WrongError, choose, relations
 from bench.conversation import BrokenError, Conversation
+from bench.footprint import Footprint, footprint, parse_pss, with_descendants
 from bench.goals import NANOSECONDS, RATE, Goal, ahead, show, spread
 from bench.material import steps
 from bench.sides import NATIVE, PINNED, RIVAL, Side
@@ -267,3 +271,45 @@ def test_programs_left_behind_end_with_the_conversation() -> None:
     while runs(pid) and time.monotonic() < limit:
         time.sleep(0.01)
     assert not runs(pid)
+
+
+# Memory
+
+SMAPS = """\
+10000000-10001000 r--p 00000000 fe:00 123                        /kernels/linux
+Size:                  4 kB
+Pss:                   2 kB
+Pss_Dirty:             0 kB
+60000000-70000000 rw-s 00000000 00:4a 8                          /#8 (deleted)
+Pss:                4000 kB
+7ffe00000000-7ffe00021000 rw-p 00000000 00:00 0                  [stack]
+Pss:                   8 kB
+"""
+
+
+def test_shares_are_summed_up_without_some_files() -> None:
+    assert parse_pss(SMAPS, []) == 4010 * 1024
+    assert parse_pss(SMAPS, [(0, 0x4A, 8)]) == 10 * 1024
+
+
+def test_a_process_and_its_file_in_memory_are_measured() -> None:
+    size = 8 << 20
+    program = (
+        "import mmap, os, sys\n"
+        f"fd = os.memfd_create('x'); os.truncate(fd, {size})\n"
+        f"m = mmap.mmap(fd, {size}); m[:{size}] = b'x' * {size}\n"
+        "print('up', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-ISc", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        found = footprint([process.pid])
+        assert process.pid in with_descendants([os.getpid()])
+        assert found.processes == 1
+        assert found.files_bytes == size
+        assert 0 < found.pss_bytes < size * 4
+        assert found.memory_bytes > size
+        process.communicate()
+    assert footprint([process.pid]) == Footprint()
