@@ -234,6 +234,7 @@ void inproc_share(unsigned long start, unsigned long end, int fd);
 /* arch/um/os-Linux/inproc/jail.c */
 void inproc_jail(int memory_fd);
 void inproc_jail_broker(void);
+void inproc_may_write(int fd);
 void inproc_thread_starts(void);
 void inproc_thread_runs(void);
 extern int inproc_memory_fd;
@@ -375,6 +376,7 @@ static inline void inproc_read_gs(struct uml_pt_regs *regs) { }
 static inline void inproc_write_gs(struct uml_pt_regs *regs) { }
 static inline void inproc_thread_starts(void) { }
 static inline void inproc_thread_runs(void) { }
+static inline void inproc_may_write(int fd) { }
 static inline void inproc_vm_changed(void) { }
 static inline void inproc_leave(struct uml_pt_regs *regs) { }
 static inline void inproc_set_clock(unsigned long *vdso, int readable) { }

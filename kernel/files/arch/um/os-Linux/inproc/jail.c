@@ -44,6 +44,7 @@ struct condition {
 static struct sock_filter code[MAX_CODE];
 static int length;
 static int starting;
+static int disk_fd = -1;
 
 static void emit(unsigned short op, unsigned char jt, unsigned char jf, unsigned int k)
 {
@@ -114,6 +115,19 @@ static const int always[] = {
 	__NR_exit_group,	/* the end */
 };
 
+/* The one block device that is written, by its thread: holes for what is discarded */
+static void allow_disk(void)
+{
+	const int modes[] = { FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE };
+	unsigned int i;
+
+	allow(__NR_pwrite64, (struct condition[]){ IS_INT(0, disk_fd) }, 1);
+	allow(__NR_fdatasync, (struct condition[]){ IS_INT(0, disk_fd) }, 1);
+	for (i = 0; i < ARRAY_SIZE(modes); i++)
+		allow(__NR_fallocate, (struct condition[]){ IS_INT(0, disk_fd),
+		      IS_INT(1, modes[i] | FALLOC_FL_KEEP_SIZE) }, 2);
+}
+
 static void allow_some(int memory_fd)
 {
 	const unsigned long text = (unsigned long)_text, text_len = _etext - _text;
@@ -150,12 +164,23 @@ static void allow_some(int memory_fd)
 	allow(__NR_fcntl, (struct condition[]){ IS_INT(1, F_SETSIG), IS_INT(2, SIGIO) }, 2);
 	allow(__NR_fcntl, (struct condition[]){ IS_INT(1, F_SETOWN),
 	      IS_INT(2, inproc_first_pid()) }, 2);
+	if (disk_fd >= 0)
+		allow_disk();
 	/* Only where the host's vDSO has no clock to read */
 	if (inproc_clock_calls)
 		allow(__NR_clock_gettime, NULL, 0);
 	/* No console is a terminal; random numbers were seeded at start */
 	answer(__NR_ioctl, ENOTTY);
 	answer(__NR_getrandom, EPERM);
+}
+
+/**
+ * inproc_may_write() - the block device's thread may write a file
+ * @fd:	its descriptor; there is one such file
+ */
+void inproc_may_write(int fd)
+{
+	disk_fd = fd;
 }
 
 /**
