@@ -26,6 +26,7 @@ from drupe.container.store import Store
 from drupe.guest.pump import Streams, pump
 
 GOAL_START_MS = 350.0
+_IN_MEMORY = ("--storage-opt", "layer=memory")
 GOAL_COMMAND_LINE_MS = 80.0
 _STEPS = ("machine", "kernel", "mounts", "main", "end", "gone")
 _TELL = {
@@ -63,7 +64,10 @@ def main(arguments: list[str]) -> int:
             return _time([*argv, f"drupe-bench-{next(counter)}"])
 
         sides: dict[str, Callable[[], Sample]] = {
-            "drupe": lambda: _time([launcher, "run", "--rm", "busybox", "echo", "x"])
+            "drupe": lambda: _time([launcher, "run", "--rm", "busybox", "echo", "x"]),
+            "drupe, layer in memory": lambda: _time(
+                [launcher, "run", "--rm", *_IN_MEMORY, "busybox", "echo", "x"]
+            ),
         }
         for peer in peers:
             sides[peer.name] = lambda argv=peer.argv: run_peer(argv)  # type: ignore[misc]

@@ -13,6 +13,7 @@ packages=(
 	ccache                                               # a second kernel build takes seconds
 	python3-venv                                         # the virtual environment
 	busybox-static cpio redis-server redis-tools tmux    # the tests
+	e2fsprogs                                            # mke2fs: writable layers
 	erofs-utils zstd                                     # the tests of images
 	docker-registry                                      # the tests of pull and push
 	shellcheck                                           # lint

@@ -9,6 +9,7 @@ static const char *add_mount(struct boot *boot, const uint8_t *payload, size_t s
 {
 	struct boot_mount *mount = &boot->mounts[boot->count];
 	const char *why;
+	bool layer;
 	bool root;
 
 	if (boot->count == DRUPE_MOUNTS_MAX)
@@ -21,7 +22,11 @@ static const char *add_mount(struct boot *boot, const uint8_t *payload, size_t s
 	root = !why && !strcmp(mount->text.target, "/");
 	if (!why && !boot->count && !root)
 		why = "the first mount is not the root";
-	if (!why && boot->count && root)
+	layer = !why && (mount->flags & DRUPE_MOUNT_LAYER);
+	if (layer && (boot->count != 1 || !root ||
+		      !(boot->mounts[0].flags & DRUPE_MOUNT_OVERLAY)))
+		why = "a layer that does not follow its root";
+	if (!why && boot->count && root && !layer)
 		why = "a second root";
 	if (!why && boot->count && (mount->flags & DRUPE_MOUNT_OVERLAY))
 		why = "an overlay on a mount other than the root";

@@ -22,6 +22,7 @@
 #include "boot.h"
 #include "group.h"
 #include "mounts.h"
+#include "upper.h"
 #include "services.h"
 
 static int pts = -1;
@@ -144,9 +145,12 @@ void machine_kill_all(void)
 
 _Noreturn void machine_power_off(void)
 {
+	bool settled = upper_settle();
+
 	/* sync() is what matters; the rest is for a root that notes a clean end. */
 	sync();
-	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+	if (!settled)
+		mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	for (;;) {
 		reboot(RB_POWER_OFF);
 		pause();

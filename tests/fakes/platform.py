@@ -70,6 +70,9 @@ class FakePlatform:
     def image_mount(self) -> GuestMount:
         return GuestMount("none", "image", "")
 
+    def layer_mount(self) -> GuestMount:
+        return GuestMount("none", "layer", "")
+
     def share_mount(self, index: int) -> GuestMount:
         return GuestMount("none", f"share{index}", "")
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 
-from drupe.jail.policy import NARROWED, rules
+from drupe.jail.policy import NARROWED, WRITTEN, rules
 from tests.integration.conftest import Cli
 
 pytest_plugins = ["tests.integration.conftest"]
@@ -27,11 +27,13 @@ AT_ONCE = 4
 ENDED = 137
 SCRIBBLE_S = 15
 NUMBERS = {rule.name: rule.number for rule in rules(directories=False, traced=False)}
-LISTED = {NUMBERS[name] for name in NARROWED}
+LISTED = {NUMBERS[name] for name in (*NARROWED, *WRITTEN)}
 GETRANDOM = NUMBERS["getrandom"]
 
 GATE_SITES = 0x0E20_0000
 TEXT = 0x1000_0000
+LAYER = 5
+"""The descriptor of the writable layer, after null, console, control and status."""
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 1, 2, 0x10, 0x20
 
 
@@ -154,6 +156,12 @@ def test_calls_that_are_answered_do_not_happen(attacks: Attacks) -> None:
         ("fcntl", (0, 10, 9)),  # F_SETSIG, SIGKILL
         ("pread64", (0x1000_0003, TEXT, 8, 0)),  # a file of the broker, which there is none of
         ("close", (0x1000_0003,)),
+        ("pwrite64", (1, TEXT, 8, 0)),  # the console, which is not the layer
+        ("pwrite64", (LAYER + 1, TEXT, 8, 0)),
+        ("fdatasync", (LAYER - 1,)),
+        ("fallocate", (LAYER - 1, 3, 0, 4096)),
+        ("fallocate", (LAYER, 0, 0, 4096)),  # allocates
+        ("fallocate", (LAYER, 8, 0, 4096)),  # COLLAPSE_RANGE
         ("ioctl", (0, 0x5412)),  # TIOCSTI
     ],
 )
@@ -169,7 +177,7 @@ def test_listed_calls_at_random_end_only_the_container(attacks: Attacks, bystand
     seeds = [random.randrange(1 << 32) for _ in range(8)]
     # Those that do nothing but end or wait would end each attempt early.
     tame = {"exit_group", "rt_sigreturn", "read", "wait4", "ppoll", "futex", "accept4"}
-    numbers = [NUMBERS[name] for name in NARROWED if name not in tame]
+    numbers = [NUMBERS[name] for name in (*NARROWED, *WRITTEN) if name not in tame]
     endless = [*numbers, *(NUMBERS[name] for name in ("read", "futex", "ppoll"))]
 
     def fuzz(seed: int) -> None:

@@ -286,6 +286,7 @@ def test_limits() -> None:
         "RLIMIT_FSIZE": 1 << 30,
     }
     assert make(root_bytes=1 << 40).limits["RLIMIT_FSIZE"] == 1 << 40
+    assert make()._replace(layer_bytes=1 << 41).limits["RLIMIT_FSIZE"] == 1 << 41
 
 
 def test_only_a_writable_share_lifts_the_size_of_files() -> None:

@@ -118,14 +118,21 @@ struct drupe_hello {
 };
 
 #define DRUPE_MOUNT_READONLY	(1u << 0)
-#define DRUPE_MOUNT_OVERLAY	(1u << 1)	/* root only: writable tmpfs layer above */
-#define DRUPE_MOUNT_KNOWN	(DRUPE_MOUNT_READONLY | DRUPE_MOUNT_OVERLAY)
+#define DRUPE_MOUNT_OVERLAY	(1u << 1)	/* root only: a writable layer above it */
+#define DRUPE_MOUNT_LAYER	(1u << 2)	/* this is that layer; without it, a tmpfs is */
+#define DRUPE_MOUNT_GUARDED	(1u << 3)	/* nosuid and nodev */
+#define DRUPE_MOUNT_NOEXEC	(1u << 5)
+#define DRUPE_MOUNT_KNOWN	(DRUPE_MOUNT_READONLY | DRUPE_MOUNT_OVERLAY | \
+				 DRUPE_MOUNT_LAYER | DRUPE_MOUNT_GUARDED | \
+				 DRUPE_MOUNT_NOEXEC)
 
 /*
  * Followed by four NUL-terminated strings: file system type, source, target,
- * options. The first mount of a container has target "/". Other targets are
+ * options. The first mount of a container has target "/"; the second one has
+ * that, too, if it is the layer above a root with OVERLAY. Other targets are
  * made below the root (symbolic links are resolved inside it) as directories
- * if missing. A target holds no ".." component.
+ * if missing. A target holds no ".." component. A root with OVERLAY and
+ * READONLY becomes read-only after all that.
  */
 struct drupe_mount {
 	uint32_t flags;

@@ -34,6 +34,9 @@ class ContainerOptions(TypedDict, total=False):
         name: unique among this user's containers; default: one is made up.
         labels: notes, NAME → value.
         entrypoint: a program that gets the command as its arguments.
+        read_only: nothing of the root can be written.
+        tmpfs: file systems in memory: "PATH" or "PATH:OPTION,..."; size, mode, exec.
+        storage: of the writable layer: ``{"size": "1g"}``, ``{"layer": "memory"}``.
         ulimits: resource limits, "NAME=SOFT[:HARD]": "nofile=1024:4096".
         cap_add: capabilities that its processes may have, after a ``cap_drop``.
         cap_drop: those that they may not, or "ALL".
@@ -73,6 +76,9 @@ class ContainerOptions(TypedDict, total=False):
     name: str | None
     labels: Mapping[str, str] | None
     entrypoint: str | None
+    read_only: bool | None
+    tmpfs: Sequence[str] | None
+    storage: Mapping[str, str] | None
     ulimits: Sequence[str] | None
     cap_add: Sequence[str] | None
     cap_drop: Sequence[str] | None
@@ -137,6 +143,12 @@ def build_request(
         remove=remove,
         labels=check_mapping("labels", options.get("labels")),
         log=log,
+        readonly=bool(options.get("read_only")),
+        tmpfs=check_strings("tmpfs", options.get("tmpfs") or ()),
+        storage_options=tuple(
+            f"{name}={value}"
+            for name, value in check_mapping("storage", options.get("storage")).items()
+        ),
         ulimits=check_strings("ulimits", options.get("ulimits") or ()),
         cap_add=check_strings("cap_add", options.get("cap_add") or ()),
         cap_drop=check_strings("cap_drop", options.get("cap_drop") or ()),

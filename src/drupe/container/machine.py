@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from drupe.container import layer
 from drupe.container.bounds import confine, make_groups, place
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
+from drupe.container.storage import DISK
 from drupe.errors import BootError, GuestError, HostError
 from drupe.guest.protocol import LimitKind, Type
 from drupe.guest.session import Session, connect, short_name
@@ -36,6 +38,7 @@ def machine_spec(spec: ContainerSpec) -> MachineSpec:
         memory_bytes=spec.memory_bytes,
         image=None if spec.image is None else Path(spec.image),
         shares=tuple(shares),
+        layer_bytes=spec.storage.size_bytes,
     )
 
 
@@ -45,13 +48,33 @@ def guest_mounts(spec: ContainerSpec, platform: Platform) -> tuple[Mount, ...]:
         root, first = platform.share_mount(0), 1
     else:
         root, first = platform.image_mount(), 0
-    mounts = [Mount(root.kind, root.source, "/", root.options, overlay=True)]
+    storage = spec.storage
+    mounts = [
+        Mount(root.kind, root.source, "/", root.options, readonly=storage.readonly, overlay=True)
+    ]
+    if storage.layer == DISK:
+        disk = platform.layer_mount()
+        mounts.append(Mount(disk.kind, disk.source, "/", disk.options, layer=True))
+    return (*mounts, *sorted(_below(spec, platform, first), key=lambda m: m.target.count("/")))
+
+
+def _below(spec: ContainerSpec, platform: Platform, first: int) -> Iterator[Mount]:
+    """What is mounted below the root; one that lies in another one is to be mounted after it."""
     for index, volume in enumerate(spec.volumes, first):
         share = platform.share_mount(index)
-        mounts.append(
-            Mount(share.kind, share.source, volume.target, share.options, readonly=volume.readonly)
+        yield Mount(
+            share.kind, share.source, volume.target, share.options, readonly=volume.readonly
         )
-    return tuple(mounts)
+    for one in spec.storage.tmpfs:
+        yield Mount(
+            "tmpfs",
+            "tmpfs",
+            one.target,
+            one.options,
+            readonly=one.readonly,
+            guarded=True,
+            noexec=not one.executable,
+        )
 
 
 def guest_care(spec: ContainerSpec) -> Care:
@@ -109,7 +132,11 @@ def start_machine(
         for name in ("status", "console") + (("log",) if spec.log else ()):
             opened.append(_append(record.directory / name))  # noqa: PERF401 (one may fail)
         log = opened[2] if spec.log else None
-        files = MachineFiles(listener.fileno(), opened[0], log, opened[1])
+        disk = None
+        if spec.storage.layer == DISK:
+            disk = layer.open_layer(record.directory / layer.NAME)
+            opened.append(disk)
+        files = MachineFiles(listener.fileno(), opened[0], log, opened[1], disk)
         # Before anybody can know of the machine: the guest boots for its first connection only.
         session = Session(connect(record.control))
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from drupe.container.layer import choose_size
 from drupe.container.life import HealthRequest, Restart, parse_restart, resolve_health
 from drupe.container.limits import (
     Limits,
@@ -33,6 +34,7 @@ from drupe.container.spec import (
     parse_volume,
 )
 from drupe.container.stopping import GRACE_S, Stopping, check_grace, parse_signal
+from drupe.container.storage import DISK, Storage, parse_storage
 from drupe.container.tuning import Tuning, parse_shm_size, parse_sysctls
 from drupe.errors import HostError, SpecError
 from drupe.guest.protocol import RestartPolicy
@@ -42,6 +44,7 @@ from drupe.jail.mountinfo import kernel_mounts
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.oci.config import ImageConfig
 from drupe.platform.registry import default_platform, find_platform
+from drupe.store.paths import state_home
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -86,6 +89,9 @@ class RunRequest(NamedTuple):
         pids_limit: processes and threads; 0 or less: no limit.
         restart: no, on-failure[:N], always, unless-stopped.
         health: what is asked for beside the image's checks.
+        readonly: the root cannot be written.
+        tmpfs: file systems in memory, PATH[:OPTION,...] each.
+        storage_options: of the writable layer: size=SIZE, layer=disk or layer=memory.
     """
 
     image: str | None = None
@@ -123,6 +129,9 @@ class RunRequest(NamedTuple):
     pids_limit: int = 0
     restart: str = "no"
     health: HealthRequest = HealthRequest()
+    readonly: bool = False
+    tmpfs: tuple[str, ...] = ()
+    storage_options: tuple[str, ...] = ()
 
 
 def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
@@ -176,6 +185,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         ),
         restart=_restart(wanted),
         health=resolve_health(wanted.health, defaults.healthcheck),
+        storage=_storage(wanted),
     )
 
 
@@ -200,6 +210,13 @@ def _command(wanted: RunRequest, defaults: ImageConfig) -> tuple[str, ...]:
             "failed to run a container: no command given", hint="name one after the image"
         )
     return args
+
+
+def _storage(wanted: RunRequest) -> Storage:
+    storage = parse_storage(wanted.storage_options, readonly=wanted.readonly, tmpfs=wanted.tmpfs)
+    if storage.layer == DISK and not storage.size_bytes:
+        return storage._replace(size_bytes=choose_size(state_home()))
+    return storage
 
 
 def _settings(wanted: RunRequest) -> Settings:

@@ -11,6 +11,7 @@ from drupe.container.limits import Limits
 from drupe.container.settings import Settings
 from drupe.container.sizes import parse_size
 from drupe.container.stopping import Stopping
+from drupe.container.storage import Storage
 from drupe.container.tuning import Tuning
 from drupe.errors import SpecError
 
@@ -72,6 +73,7 @@ class ContainerSpec(NamedTuple):
         limits: what it may use beside memory.
         restart: whether its main process is started again.
         health: its health checks.
+        storage: where what it writes goes.
     """
 
     id: str
@@ -103,6 +105,7 @@ class ContainerSpec(NamedTuple):
     limits: Limits = Limits()
     restart: Restart = Restart()
     health: Checks = Checks()
+    storage: Storage = Storage()
 
 
 def check_name(name: str) -> str:

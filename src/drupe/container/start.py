@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from drupe.container import lifecycle
+from drupe.container import layer, lifecycle
 from drupe.container.bounds import release
 from drupe.container.machine import Step, await_boot, boot_error, start_machine
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
+from drupe.container.storage import DISK
 from drupe.container.store import Store
 from drupe.errors import BootError, NotFoundError, StateError
 from drupe.guest.protocol import StartFlag, Type
@@ -34,6 +35,7 @@ def create(store: Store, name: str | None, make: Make) -> Record:
         HostError: the disk refused.
     """
     with store.creating(name, make) as record:
+        _make_layer(record)
         return record
 
 
@@ -58,6 +60,7 @@ def launched(
     with ExitStack() as stack:
         with store.creating(name, make) as record:
             stack.enter_context(record.attended())
+            _make_layer(record)
             main = main_process(record.spec, window, stdin=record.spec.stdin)
             session = _start(record, record.spec, main, detached, platform, on_step)
             stack.callback(session.close)
@@ -123,6 +126,11 @@ def restart(
     with store.held(record):
         lifecycle.stop(record, signal=signal, grace_s=grace_s)
         _start_again(record, True, False, None, platform).close()
+
+
+def _make_layer(record: Record) -> None:
+    if record.spec.storage.layer == DISK:
+        layer.make(record.directory / layer.NAME, record.spec.storage.size_bytes)
 
 
 def main_process(spec: ContainerSpec, window: tuple[int, int] | None, *, stdin: bool) -> Process:

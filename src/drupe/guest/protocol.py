@@ -71,6 +71,9 @@ class MountFlag(IntFlag):
 
     READONLY = 1 << 0
     OVERLAY = 1 << 1
+    LAYER = 1 << 2
+    GUARDED = 1 << 3
+    NOEXEC = 1 << 5
 
 
 class StartFlag(IntFlag):

@@ -44,7 +44,10 @@ class Mount(NamedTuple):
         target: absolute path in the container; the first mount's is "/".
         options: as for mount(2).
         readonly: no writes.
-        overlay: root only: a writable layer in memory above it.
+        overlay: root only: a writable layer above it.
+        layer: it is that layer, the next mount after the root; without it, that is in memory.
+        guarded: no set-user-id programs, no devices.
+        noexec: no programs.
     """
 
     kind: str
@@ -53,6 +56,9 @@ class Mount(NamedTuple):
     options: str = ""
     readonly: bool = False
     overlay: bool = False
+    layer: bool = False
+    guarded: bool = False
+    noexec: bool = False
 
 
 class Care(NamedTuple):
@@ -148,6 +154,8 @@ def boot_frames(
     frames = [encode(Type.HOSTNAME, name)]
     for mount in mounts:
         flags = MountFlag.READONLY * mount.readonly | MountFlag.OVERLAY * mount.overlay
+        flags |= MountFlag.LAYER * mount.layer | MountFlag.GUARDED * mount.guarded
+        flags |= MountFlag.NOEXEC * mount.noexec
         strings = (mount.kind, mount.source, mount.target, mount.options)
         body = b"".join(_text(f"mount at {mount.target}", string) + b"\0" for string in strings)
         frames.append(encode(Type.MOUNT, MOUNT.pack(flags) + body))

@@ -20,7 +20,7 @@ from drupe._linux import files, mounts, namespaces, privileges, seccomp
 from drupe.jail.bpf import KILL_PROCESS, TRAP, assemble
 from drupe.jail.mountinfo import kernel_mounts
 from drupe.jail.plan import JailPlan, Share
-from drupe.jail.policy import NARROWED, rules
+from drupe.jail.policy import NARROWED, WRITTEN, rules
 
 NAMESPACES = {
     "user": namespaces.CLONE_NEWUSER,
@@ -190,9 +190,10 @@ def describe(plan: JailPlan) -> Mapping[str, object]:
         "shares": [
             {"source": str(share.source), "readonly": share.readonly} for share in plan.shares
         ],
+        "layer_bytes": plan.layer_bytes,
         "seccomp": {
             "default": "kill" if plan.traced else "trap",
             "allowed": {rule.name: rule.reason for rule in listed},
-            "narrowed": [] if plan.traced else list(NARROWED),
+            "narrowed": [] if plan.traced else [*NARROWED, *(WRITTEN if plan.layer_bytes else ())],
         },
     }

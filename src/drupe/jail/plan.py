@@ -39,6 +39,7 @@ class JailPlan(NamedTuple):
         gid: host group id that it runs as.
         all_ids: the user namespace maps every id (root's directory shares), else only one.
         traced: guest processes are traced by the container kernel, else they contain it.
+        layer_bytes: size of the writable layer, an open file; 0: none.
     """
 
     root_bytes: int
@@ -48,6 +49,7 @@ class JailPlan(NamedTuple):
     gid: int
     all_ids: bool
     traced: bool
+    layer_bytes: int = 0
 
     @property
     def id_maps(self) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
@@ -64,8 +66,8 @@ class JailPlan(NamedTuple):
         # where the container kernel is the host's root: a control group bounds it there.
         limits["RLIMIT_NPROC"] = most_processes(self.root_bytes)
         if not any(not share.readonly for share in self.shares):
-            # Nothing to write but its own memory, status and log: bound the log.
-            limits["RLIMIT_FSIZE"] = max(self.root_bytes, 1 << 30)
+            # Nothing to write but its own memory, layer, status and log: bound the log.
+            limits["RLIMIT_FSIZE"] = max(self.root_bytes, self.layer_bytes, 1 << 30)
         return limits
 
 

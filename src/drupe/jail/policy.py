@@ -102,7 +102,7 @@ _CORE = (
     Rule("munmap", 11, "unmaps guest memory"),
     Rule("mprotect", 10, "protects guest memory"),
     Rule("madvise", 28, "returns freed guest memory to the host"),
-    Rule("fallocate", 285, "returns freed guest memory to the host"),
+    Rule("fallocate", 285, "returns freed guest memory, and what the layer has freed, to the host"),
     Rule("brk", 12, "the C library's own memory at start-up"),
     # Time, interrupts, signals.
     Rule("clock_gettime", 228, "reads the clock where the vDSO cannot"),
@@ -127,6 +127,7 @@ _CORE = (
     Rule("write", 1, "console, control sessions, status, log, helpers"),
     Rule("pread64", 17, "block device and directory shares"),
     Rule("pwrite64", 18, "block device and directory shares"),
+    Rule("fdatasync", 75, "what the guest syncs on its layer, or a volume, is on the disk"),
     Rule("close", 3, "closes what it opened"),
     Rule("lseek", 8, "sizes the memory and image files"),
     Rule(
@@ -182,7 +183,6 @@ _DIRECTORIES = (
     Rule("lstat", 6, "attributes of files in the shares"),
     Rule("readlinkat", 267, "reads symbolic links in the shares"),
     Rule("fsync", 74, "fsync on a volume"),
-    Rule("fdatasync", 75, "fdatasync on a volume"),
     Rule("ftruncate", 77, "truncates files of a volume"),
     Rule("truncate", 76, "truncates files of a volume"),
     Rule("rename", 82, "renames files of a volume"),
@@ -207,9 +207,13 @@ NARROWED = (
 )  # fmt: skip
 """What a container kernel on platform ``um`` leaves to itself before its guest runs.
 
-It checks more arguments then, and keeps ``clock_gettime`` where the host's vDSO has no clock. Its
-own source says so: ``arch/um/os-Linux/inproc/jail.c`` in the overlay.
+It checks more arguments then, adds ``WRITTEN`` where there is a writable layer on disk, and keeps
+``clock_gettime`` where the host's vDSO has no clock. Its own source says so:
+``arch/um/os-Linux/inproc/jail.c`` in the overlay.
 """
+
+WRITTEN = ("pwrite64", "fdatasync", "fallocate")
+"""What is left beside ``NARROWED``, for the one descriptor of the writable layer."""
 
 REFUSED = frozenset({"clone3"})
 """Calls answered with ENOSYS instead of an end: their arguments cannot be checked by a filter."""

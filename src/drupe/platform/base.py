@@ -24,6 +24,7 @@ class MachineSpec(NamedTuple):
         memory_bytes: the guest's memory, a multiple of 1 MiB.
         image: root image file (EROFS), or None.
         shares: host directories, in the order in which ``share_mount`` counts them.
+        layer_bytes: size of the writable layer, or 0: none on disk.
     """
 
     name: str
@@ -32,6 +33,7 @@ class MachineSpec(NamedTuple):
     memory_bytes: int
     image: Path | None
     shares: tuple[Share, ...]
+    layer_bytes: int = 0
 
 
 class MachineFiles(NamedTuple):
@@ -42,12 +44,14 @@ class MachineFiles(NamedTuple):
         status: opened for appending.
         log: opened for appending, or None: no log.
         console: opened for appending: the kernel's messages.
+        layer: the writable layer, an ext4 file system, opened for reading and writing, or None.
     """
 
     control: int
     status: int
     log: int | None
     console: int
+    layer: int | None = None
 
 
 class GuestMount(NamedTuple):
@@ -94,6 +98,9 @@ class Platform(Protocol):
 
     def image_mount(self) -> GuestMount:
         """How the guest mounts the root image."""
+
+    def layer_mount(self) -> GuestMount:
+        """How the guest mounts the writable layer."""
 
     def share_mount(self, index: int) -> GuestMount:
         """How the guest mounts the share with that index."""

@@ -40,10 +40,14 @@ class UserMode:
         program = os.open(spec.kernel, os.O_RDONLY | os.O_CLOEXEC)
         try:
             handed = [files.control, files.status] + ([] if files.log is None else [files.log])
+            arguments = self._command_line(spec, range(3, 3 + len(handed)))
+            if files.layer is not None:
+                arguments.append(f"ubd1f={3 + len(handed)}")
+                handed.append(files.layer)
             return spawn(
                 self._plan(spec),
                 program,
-                self._command_line(spec, range(3, 3 + len(handed))),
+                arguments,
                 {"TMPDIR": "/"},
                 [null, files.console, files.console, *handed],
                 on_pid,
@@ -55,6 +59,10 @@ class UserMode:
     def image_mount(self) -> GuestMount:
         """The first um block device."""
         return GuestMount("erofs", "/dev/ubda", "")
+
+    def layer_mount(self) -> GuestMount:
+        """The second um block device; what the guest frees there goes back to the host."""
+        return GuestMount("ext4", "/dev/ubdb", "discard,noinit_itable")
 
     def share_mount(self, index: int) -> GuestMount:
         """A hostfs mount of a path in the jail's root."""
@@ -77,6 +85,7 @@ class UserMode:
             gid=gid,
             all_ids=all_ids,
             traced=self.traced,
+            layer_bytes=spec.layer_bytes,
         )
 
     def _command_line(self, spec: MachineSpec, handed: range) -> list[str]:

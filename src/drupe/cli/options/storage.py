@@ -14,7 +14,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rootfs",
         metavar="DIR",
         help="run the programs of a directory ('/': of this host); it is "
-        "only read, writes go to a layer that is thrown away",
+        "only read, writes go to the container's layer",
+    )
+    add("--read-only", action="store_true", help="nothing of the root can be written")
+    add(
+        "--tmpfs",
+        action="append",
+        default=[],
+        metavar="PATH[:OPTION,...]",
+        help="a file system in memory: size=SIZE, mode=MODE, exec",
+    )
+    add(
+        "--storage-opt",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="the writable layer: size=SIZE (default: 10g), layer=disk or layer=memory, which is "
+        "gone when the container ends",
     )
     add(
         "-v",
@@ -28,4 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
     """The request with what these options say."""
-    return request._replace(rootfs=args.rootfs, volumes=tuple(args.volume))
+    return request._replace(
+        rootfs=args.rootfs,
+        volumes=tuple(args.volume),
+        readonly=args.read_only,
+        tmpfs=tuple(args.tmpfs),
+        storage_options=tuple(args.storage_opt),
+    )
