@@ -10,24 +10,31 @@ if TYPE_CHECKING:
     from drupe import aio as aio
     from drupe import errors as errors
     from drupe.api.container import Container, get, list_containers
+    from drupe.api.files import FileSystem
     from drupe.api.options import ContainerOptions
     from drupe.api.results import CompletedExec, CompletedRun
     from drupe.api.run import run
     from drupe.api.stream import ExecStream
+    from drupe.container.files import Change, FileInfo
     from drupe.container.log import Entry
     from drupe.container.record import State
     from drupe.container.status import Health
+    from drupe.container.unpacking import LeftOut
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Change",
     "CompletedExec",
     "CompletedRun",
     "Container",
     "ContainerOptions",
     "Entry",
     "ExecStream",
+    "FileInfo",
+    "FileSystem",
     "Health",
+    "LeftOut",
     "State",
     "__version__",
     "aio",
@@ -38,13 +45,17 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Change": "drupe.container.files",
     "CompletedExec": "drupe.api.results",
     "CompletedRun": "drupe.api.results",
     "Container": "drupe.api.container",
     "ContainerOptions": "drupe.api.options",
     "Entry": "drupe.container.log",
     "ExecStream": "drupe.api.stream",
+    "FileInfo": "drupe.container.files",
+    "FileSystem": "drupe.api.files",
     "Health": "drupe.container.status",
+    "LeftOut": "drupe.container.unpacking",
     "State": "drupe.container.record",
     "get": "drupe.api.container",
     "list_containers": "drupe.api.container",

@@ -6,6 +6,7 @@ event loop's pool; processes are followed by the event loop itself.
 """
 
 from drupe.api.async_container import Container, get, list_containers
+from drupe.api.async_files import FileSystem
 from drupe.api.async_run import run
 from drupe.api.async_stream import ExecStream
 from drupe.api.results import CompletedExec, CompletedRun
@@ -15,6 +16,7 @@ __all__ = [
     "CompletedRun",
     "Container",
     "ExecStream",
+    "FileSystem",
     "get",
     "list_containers",
     "run",

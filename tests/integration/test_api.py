@@ -185,7 +185,7 @@ def test_exec_in_a_container_that_has_ended() -> None:
 
 def test_a_stream_is_a_conversation() -> None:
     with drupe.Container.run("busybox", SLEEP) as container:
-        with container.exec_stream(["cat"], stdin=True) as stream:
+        with container.exec(["cat"], stream=True, stdin=True) as stream:
             for word in (b"one", b"two"):
                 stream.write(word)
                 assert next(stream) == ("stdout", word)
@@ -195,7 +195,10 @@ def test_a_stream_is_a_conversation() -> None:
             assert [stream.wait(), stream.exit_status] == [0, 0]
             with pytest.raises(StateError, match="it has ended"):
                 stream.write(b"late")
-        with container.exec_stream(["true"]) as stream, pytest.raises(StateError, match="no input"):
+        with (
+            container.exec(["true"], stream=True) as stream,
+            pytest.raises(StateError, match="no input"),
+        ):
             stream.write(b"x")
 
 
@@ -203,7 +206,7 @@ def test_a_stream_passes_signals_and_waits() -> None:
     script = "trap 'echo got; exit 9' USR1; echo ready; while :; do sleep 0.05; done"
     with (
         drupe.Container.run("busybox", SLEEP) as container,
-        container.exec_stream(["sh", "-c", script]) as stream,
+        container.exec(["sh", "-c", script], stream=True) as stream,
     ):
         assert next(stream) == ("stdout", b"ready\n")
         with pytest.raises(TimedOutError):
@@ -217,7 +220,7 @@ def test_a_stream_with_a_terminal() -> None:
     script = "stty size; read x; stty size"
     with (
         drupe.Container.run("busybox", SLEEP) as container,
-        container.exec_stream(["sh", "-c", script], tty=True, window=(30, 100)) as stream,
+        container.exec(["sh", "-c", script], stream=True, tty=True, window=(30, 100)) as stream,
     ):
         assert next(stream)[1].startswith(b"30 100")
         stream.resize(40, 120)
@@ -227,7 +230,7 @@ def test_a_stream_with_a_terminal() -> None:
 
 def test_a_stream_that_is_left_ends_its_process() -> None:
     with drupe.Container.run("busybox", SLEEP) as container:
-        with container.exec_stream(["sleep", "777"]) as stream:
+        with container.exec(["sleep", "777"], stream=True) as stream:
             pass
         wait_until(lambda: b"sleep 777" not in container.exec(["ps"]).stdout)
         with pytest.raises(StateError, match="its stream was closed"):
@@ -237,7 +240,7 @@ def test_a_stream_that_is_left_ends_its_process() -> None:
 def test_one_thread_writes_while_another_one_reads() -> None:
     with (
         drupe.Container.run("busybox", SLEEP) as container,
-        container.exec_stream(["cat"], stdin=True) as stream,
+        container.exec(["cat"], stream=True, stdin=True) as stream,
     ):
         got: list[bytes] = []
         reader = threading.Thread(target=lambda: got.extend(data for _, data in stream))
@@ -252,7 +255,7 @@ def test_one_thread_writes_while_another_one_reads() -> None:
 def test_writing_needs_no_reader() -> None:
     with (
         drupe.Container.run("busybox", SLEEP) as container,
-        container.exec_stream(["cat"], stdin=True) as stream,
+        container.exec(["cat"], stream=True, stdin=True) as stream,
     ):
         stream.write(MUCH)
         stream.close_stdin()
@@ -261,7 +264,7 @@ def test_writing_needs_no_reader() -> None:
 
 def test_a_stream_whose_container_is_killed() -> None:
     with drupe.Container.run("busybox", SLEEP) as container:
-        with container.exec_stream(SLEEP) as stream:
+        with container.exec(SLEEP, stream=True) as stream:
             os.kill(container.pid or 0, signal.SIGKILL)
             with pytest.raises(GuestError, match="its kernel ended"):
                 stream.wait()
@@ -377,7 +380,7 @@ def test_aio_input_and_output_at_once() -> None:
 def test_aio_stream() -> None:
     async def body() -> None:
         async with await drupe.aio.Container.run("busybox", SLEEP) as container:
-            async with await container.exec_stream(["cat"], stdin=True) as stream:
+            async with await container.exec(["cat"], stream=True, stdin=True) as stream:
                 await stream.write(b"word")
                 assert await anext(stream) == ("stdout", b"word")
                 with pytest.raises(TimeoutError):
@@ -394,7 +397,7 @@ def test_aio_stream() -> None:
                 await reader
                 assert b"".join(got) == MUCH
                 assert await stream.wait() == 0
-            stream = await container.exec_stream(SLEEP, tty=True)
+            stream = await container.exec(SLEEP, stream=True, tty=True)
             async with stream:
                 await stream.resize(10, 20)
                 await stream.signal(signal.SIGTERM)
@@ -459,5 +462,24 @@ def test_a_cancelled_block_removes_its_container() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(use(), 0.5)
         assert await drupe.aio.list_containers(all=True) == []
+
+    in_loop(body)
+
+
+def test_aio_files() -> None:
+    async def body() -> None:
+        async with await drupe.aio.Container.run("busybox", SLEEP, name="fs") as container:
+            fs = container.fs
+            await fs.write("/root/a", [b"one", b"two"])
+            assert await fs.read("/root/a") == b"onetwo"
+            assert [info.name for info in await fs.list("/root")] == ["a"]
+            endless = asyncio.create_task(fs.read("/dev/zero", lambda _: None))
+            await asyncio.sleep(0.3)
+            endless.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(endless, 10)
+            with pytest.raises(NotFoundError, match="'fs:/none': No such file"):
+                await fs.stat("/none")
+            assert drupe.Change("A", "/root/a") in await container.diff()
 
     in_loop(body)

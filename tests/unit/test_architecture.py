@@ -220,7 +220,7 @@ def public_means_documented(module: Module) -> Iterator[str]:
                 yield from visit([*node.body, *node.orelse], prefix)
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 continue
-            if node.name.startswith("_"):
+            if node.name.startswith("_") or "overload" in map(ast.unparse, node.decorator_list):
                 continue
             if not ast.get_docstring(node):
                 yield f"line {node.lineno}: {prefix}{node.name} has no docstring"
@@ -287,6 +287,7 @@ ALLOWED: list[tuple[Rule, str, str]] = [
     (catches_what_it_means, "drupe.x", "try:\n    f()\nexcept BaseException:\n    g()\n    raise"),
     (only_the_command_line_speaks, "drupe.runtime.x", "print('hello')"),
     (public_means_documented, "drupe.image.x", "def _f() -> None: ..."),
+    (public_means_documented, "drupe.image.x", "@overload\ndef f() -> None: ..."),
 ]
 
 

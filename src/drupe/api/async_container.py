@@ -8,9 +8,10 @@ import signal as signals
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Self, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 from drupe.api import engine
+from drupe.api.async_files import FileSystem, called
 from drupe.api.async_stream import ExecStream
 from drupe.api.options import (
     ContainerOptions,
@@ -25,6 +26,7 @@ from drupe.api.stream import check_window
 from drupe.api.threads import in_thread
 from drupe.api.view import WINDOW, ContainerView
 from drupe.container import lifecycle, start
+from drupe.container.files import Change
 from drupe.container.log import Entry, LogReader
 from drupe.errors import TimedOutError
 
@@ -115,61 +117,115 @@ class Container(ContainerView):
         """Gives the container another name: ``drupe.Container.rename``."""
         await in_thread(lambda: self._store.rename(self._record, name))
 
+    @overload
     async def exec(
         self,
         command: Sequence[str],
         *,
+        stream: Literal[False] = False,
         env: Mapping[str, str] | None = None,
         workdir: str | None = None,
         user: str | None = None,
-        input: bytes | None = None,  # noqa: A002 (as in drupe.Container)
+        input: bytes | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 (as in drupe.Container)
         check: bool = False,
         stdout: Sink | None = None,
         stderr: Sink | None = None,
-    ) -> CompletedExec:
-        """Runs a further command in the container, to its end: ``drupe.Container.exec``.
+    ) -> CompletedExec: ...
 
-        When cancelled, the command is ended.
-        """
-        data, output = check_input(input), Output(stdout, stderr)
-        check_seconds("timeout", timeout)
-        stream = await self.exec_stream(
-            command, env=env, workdir=workdir, user=user, stdin=data is not None
-        )
-        async with stream:
-            status = await stream.complete(data, output, timeout)
-        result = output.completed(stream.command, status)
-        if check:
-            result.check()
-        return result
-
-    async def exec_stream(
+    @overload
+    async def exec(
         self,
         command: Sequence[str],
         *,
+        stream: Literal[True],
         env: Mapping[str, str] | None = None,
         workdir: str | None = None,
         user: str | None = None,
         stdin: bool = False,
         tty: bool = False,
         window: tuple[int, int] = WINDOW,
+    ) -> ExecStream: ...
+
+    async def exec(
+        self, command: Sequence[str], *, stream: bool = False, **options: Any
+    ) -> CompletedExec | ExecStream:
+        """Runs a further command in the container: ``drupe.Container.exec``.
+
+        When cancelled, the command is ended.
+        """
+        if stream:
+            return await self._exec_stream(command, **options)
+        return await self._exec(command, **options)
+
+    async def _exec(
+        self,
+        command: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 (as in drupe.Container)
+        timeout: float | None = None,  # noqa: ASYNC109 (as in drupe.Container)
+        check: bool = False,
+        stdout: Sink | None = None,
+        stderr: Sink | None = None,
+        **options: Any,
+    ) -> CompletedExec:
+        data, output = check_input(input), Output(stdout, stderr)
+        check_seconds("timeout", timeout)
+        async with await self._exec_stream(command, stdin=data is not None, **options) as stream:
+            status = await stream.complete(data, output, timeout)
+        result = output.completed(stream.command, status)
+        if check:
+            result.check()
+        return result
+
+    async def _exec_stream(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: bool = False,
+        tty: bool = False,
+        window: tuple[int, int] = WINDOW,
+        **options: Any,
     ) -> ExecStream:
-        """Starts a further command and returns it as it runs: ``drupe.Container.exec_stream``."""
         check_window(*window)
+        terminal = window if tty else None
         connected = await in_thread(
             lambda: engine.exec_process(
-                self._record,
-                command,
-                env=env,
-                workdir=workdir,
-                user=user,
-                stdin=stdin,
-                terminal=window if tty else None,
+                self._record, command, stdin=stdin, terminal=terminal, **options
             ),
             undo=lambda late: late.close(),
         )
         return ExecStream(connected, stdin=stdin or tty)
+
+    @property
+    def fs(self) -> FileSystem:
+        """Its files."""
+        return FileSystem(self._store, self._record)
+
+    async def diff(self) -> list[Change]:
+        """What the container has changed above its image: ``drupe.Container.diff``."""
+        return await called(lambda: engine.diff(self._store, self._record))
+
+    async def export(self, sink: Sink) -> None:
+        """All files of the container, as a tar: ``drupe.Container.export``.
+
+        ``sink`` is called in another thread.
+        """
+        await called(lambda: engine.export(self._store, self._record, sink))
+
+    async def commit(
+        self,
+        name: str | None = None,
+        *,
+        changes: Sequence[str] = (),
+        author: str = "",
+        message: str = "",
+    ) -> str:
+        """Makes an image of the container: ``drupe.Container.commit``."""
+        words = {"author": author, "message": message}
+        return await called(
+            lambda: engine.commit(self._store, self._record, name, changes, **words)
+        )
 
     async def logs(self, *, follow: bool = False, tail: int | None = None) -> AsyncIterator[Entry]:
         """What the main process wrote, line by line: ``drupe.Container.logs``."""

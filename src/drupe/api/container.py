@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal as signals
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Self, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 from drupe.api import engine
+from drupe.api.files import FileSystem
 from drupe.api.options import (
     ContainerOptions,
     build_request,
@@ -19,6 +20,7 @@ from drupe.api.results import CompletedExec, Output, Sink
 from drupe.api.stream import ExecStream, check_window
 from drupe.api.view import WINDOW, ContainerView
 from drupe.container import lifecycle, start
+from drupe.container.files import Change
 from drupe.container.log import Entry, read_log
 
 
@@ -115,31 +117,55 @@ class Container(ContainerView):
         """
         self._store.rename(self._record, name)
 
+    @overload
     def exec(
         self,
         command: Sequence[str],
         *,
+        stream: Literal[False] = False,
         env: Mapping[str, str] | None = None,
         workdir: str | None = None,
         user: str | None = None,
-        input: bytes | None = None,  # noqa: A002 (subprocess.run's name for it)
+        input: bytes | None = None,
         timeout: float | None = None,
         check: bool = False,
         stdout: Sink | None = None,
         stderr: Sink | None = None,
-    ) -> CompletedExec:
-        """Runs a further command in the container, to its end.
+    ) -> CompletedExec: ...
+
+    @overload
+    def exec(
+        self,
+        command: Sequence[str],
+        *,
+        stream: Literal[True],
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        user: str | None = None,
+        stdin: bool = False,
+        tty: bool = False,
+        window: tuple[int, int] = WINDOW,
+    ) -> ExecStream: ...
+
+    def exec(
+        self, command: Sequence[str], *, stream: bool = False, **options: Any
+    ) -> CompletedExec | ExecStream:
+        """Runs a further command in the container: to its end, or returns it as it runs.
 
         Args:
             command: the program and its arguments.
-            env: variables above the container's.
-            workdir: default: the container's.
-            user: user[:group]; default: the container's.
-            input: bytes for its standard input; None: it reads /dev/null.
-            timeout: seconds that it may take.
-            check: an exit status other than 0 is an error.
-            stdout: called with each piece of standard output, which is then not kept in memory.
-            stderr: the same for standard error.
+            stream: return it as it runs, as an ``ExecStream``.
+            options: in both cases ``env``, variables above the container's; ``workdir`` and
+                ``user`` (user[:group]), by default the container's.
+
+                Without ``stream``: ``input``, bytes for its standard input (None: it reads
+                /dev/null); ``timeout``, seconds that it may take; ``check``: an exit status other
+                than 0 is an error; ``stdout`` and ``stderr``, called with each piece of that
+                stream, which is then not kept in memory.
+
+                With ``stream``: ``stdin``: it gets what is written to the stream, else it reads
+                /dev/null; ``tty``: it gets a terminal, for input and output, of ``window`` rows
+                and columns.
 
         Raises:
             StateError: the container does not run.
@@ -148,55 +174,96 @@ class Container(ContainerView):
             TimedOutError: it took too long, and was killed; holds the output so far.
             ExitStatusError: ``check``, and it failed; holds the output.
         """
+        act = self._exec_stream if stream else self._exec
+        return act(command, **options)
+
+    def _exec(
+        self,
+        command: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 (subprocess.run's name for it)
+        timeout: float | None = None,
+        check: bool = False,
+        stdout: Sink | None = None,
+        stderr: Sink | None = None,
+        **options: Any,
+    ) -> CompletedExec:
         data, output = check_input(input), Output(stdout, stderr)
         check_seconds("timeout", timeout)
-        stream = self.exec_stream(
-            command, env=env, workdir=workdir, user=user, stdin=data is not None
-        )
-        with stream:
+        with self._exec_stream(command, stdin=data is not None, **options) as stream:
             status = stream.complete(data, output, timeout)
         result = output.completed(stream.command, status)
         if check:
             result.check()
         return result
 
-    def exec_stream(
+    def _exec_stream(
         self,
         command: Sequence[str],
         *,
-        env: Mapping[str, str] | None = None,
-        workdir: str | None = None,
-        user: str | None = None,
         stdin: bool = False,
         tty: bool = False,
         window: tuple[int, int] = WINDOW,
+        **options: Any,
     ) -> ExecStream:
-        """Starts a further command in the container and returns it as it runs.
-
-        Args:
-            command: the program and its arguments.
-            env: variables above the container's.
-            workdir: default: the container's.
-            user: user[:group]; default: the container's.
-            stdin: it gets what is written to the stream; else it reads /dev/null.
-            tty: it gets a terminal, for input and output.
-            window: rows and columns of that.
-
-        Raises:
-            StateError: the container does not run.
-            GuestError: the command could not be started.
-        """
         check_window(*window)
+        terminal = window if tty else None
         connected = engine.exec_process(
-            self._record,
-            command,
-            env=env,
-            workdir=workdir,
-            user=user,
-            stdin=stdin,
-            terminal=window if tty else None,
+            self._record, command, stdin=stdin, terminal=terminal, **options
         )
         return ExecStream(connected, stdin=stdin or tty)
+
+    @property
+    def fs(self) -> FileSystem:
+        """Its files."""
+        return FileSystem(self._store, self._record)
+
+    def diff(self) -> list[Change]:
+        """What the container has changed above its image; mounts and volumes are not looked at.
+
+        Raises:
+            StateError: it cannot be reached.
+        """
+        return engine.diff(self._store, self._record)
+
+    def export(self, sink: Sink) -> None:
+        """All files of the container, as a tar; what is mounted below its root is left out.
+
+        Args:
+            sink: called with each piece, such as ``file.write``.
+
+        Raises:
+            StateError: it cannot be reached.
+        """
+        engine.export(self._store, self._record, sink)
+
+    def commit(
+        self,
+        name: str | None = None,
+        *,
+        changes: Sequence[str] = (),
+        author: str = "",
+        message: str = "",
+    ) -> str:
+        """Makes an image of the container: its own, and above that what ``diff`` tells.
+
+        Args:
+            name: what to call it; None: it has only an id.
+            changes: instructions of a Dockerfile, such as ``'CMD ["/bin/sh"]'`` or ``"ENV A=1"``.
+            author: for its history.
+            message: the same.
+
+        Returns:
+            Its id.
+
+        Raises:
+            SpecError: a change or the name is wrong, or the container runs a directory.
+            NotFoundError: its own image is gone.
+            StateError: it cannot be reached.
+        """
+        return engine.commit(
+            self._store, self._record, name, changes, author=author, message=message
+        )
 
     def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Entry]:
         """What the main process wrote, line by line.

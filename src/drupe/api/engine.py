@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from drupe.api.options import check_mapping, check_strings
-from drupe.container import lifecycle, start
+from drupe.container import files, lifecycle, start
+from drupe.container.files import Change
 from drupe.container.record import Condition, Record, Run
 from drupe.container.request import RunRequest, resolve
+from drupe.container.service import serving
 from drupe.container.spec import ContainerSpec
 from drupe.container.store import Store
+from drupe.container.visit import reached
 from drupe.errors import DrupeError, GuestError, NotFoundError, StateError
 from drupe.guest.session import Session
 from drupe.guest.spec import Process
@@ -147,11 +150,11 @@ def exec_process(
     record: Record,
     command: Sequence[str],
     *,
-    env: Mapping[str, str] | None,
-    workdir: str | None,
-    user: str | None,
-    stdin: bool,
-    terminal: tuple[int, int] | None,
+    env: Mapping[str, str] | None = None,
+    workdir: str | None = None,
+    user: str | None = None,
+    stdin: bool = False,
+    terminal: tuple[int, int] | None = None,
 ) -> Connected:
     """Starts a further process in a container.
 
@@ -173,6 +176,39 @@ def exec_process(
     stack = contextlib.ExitStack()
     session = stack.enter_context(lifecycle.executed(record, spec.settings.apply(process)))
     return Connected(record, record.run(), args, session, stack.close)
+
+
+def diff(store: Store, record: Record) -> list[Change]:
+    """What a container has changed."""
+    with reached(store, record) as there:
+        return list(files.changes(there))
+
+
+def export(store: Store, record: Record, sink: Callable[[bytes], object]) -> None:
+    """Passes a tar of all files on."""
+    with reached(store, record) as there, serving(there, "export") as service:
+        for piece in service.pieces():
+            sink(piece)
+
+
+def commit(
+    store: Store,
+    record: Record,
+    name: str | None,
+    changes: Sequence[str],
+    *,
+    author: str,
+    message: str,
+) -> str:
+    """Makes an image of a container; its id."""
+    from drupe.container.committing import commit_container
+    from drupe.oci.reference import parse_reference
+
+    reference = None if name is None else parse_reference(name)
+    words = check_strings("changes", changes)
+    with reached(store, record) as there:
+        image = commit_container(there, reference, changes=words, author=author, message=message)
+    return image.id
 
 
 def finish(store: Store, connected: Connected) -> None:

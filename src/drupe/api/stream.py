@@ -34,7 +34,7 @@ class ExecStream:
     """
 
     def __init__(self, connected: engine.Connected, *, stdin: bool) -> None:
-        """Use ``Container.exec_stream``."""
+        """Use ``Container.exec(stream=True)``."""
         self.command = connected.command
         self._connected = connected
         self._channel = Channel(connected.session)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import errno
 import select
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
 
 from drupe.container import lifecycle
 from drupe.container.record import Record
-from drupe.errors import DrupeError, GuestError, NotFoundError
+from drupe.errors import DrupeError, GuestError, NotFoundError, StateError
 from drupe.guest.channel import Channel
 from drupe.guest.protocol import broken
 from drupe.guest.session import Session
@@ -21,6 +24,47 @@ from drupe.guest.spec import Process
 _ERRORS_MOST_BYTES = 1 << 16
 _ANSWER_MOST_BYTES = 256 << 20
 """Of an answer that is kept whole: more than a directory of a million entries."""
+
+
+T = TypeVar("T")
+
+
+class Call:
+    """Some work with services, which another thread may call off."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._called_off = False
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Does it, in this thread.
+
+        Raises:
+            StateError: it was called off, where nothing else came of that.
+        """
+        token = _CALL.set(self)
+        try:
+            return work()
+        finally:
+            _CALL.reset(token)
+
+    def call_off(self) -> None:
+        """Has ``run`` end soon, with some error."""
+        with self._lock:
+            self._called_off = True
+            if self._session is not None:
+                self._session.hang_up()
+
+    def hold(self, session: Session | None) -> None:
+        """The session that is used now, or none. For ``serving``."""
+        with self._lock:
+            self._session = session
+            if session is not None and self._called_off:
+                raise StateError("failed to use files: called off")
+
+
+_CALL: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 class Service:
@@ -118,8 +162,16 @@ def serving(record: Record, *args: str, stdin: bool = False) -> Iterator[Service
         GuestError: there is no such service.
     """
     process = Process(args=args, stdin=stdin, helper=True)
+    call = _CALL.get()
     with lifecycle.executed(record, process) as session:
-        yield Service(record, session, stdin=stdin)
+        if call is None:
+            yield Service(record, session, stdin=stdin)
+            return
+        call.hold(session)
+        try:
+            yield Service(record, session, stdin=stdin)
+        finally:
+            call.hold(None)
 
 
 def answer(record: Record, *args: str) -> bytes:

@@ -93,6 +93,11 @@ class Session:
             self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
 
+    def hang_up(self) -> None:
+        """Ends it from another thread: who waits for it sees its end, and closes it."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
     def set_blocking(self, blocking: bool) -> None:
         """Whether ``send``, ``receive`` and the like wait; they do at first."""
         self._connection.setblocking(blocking)
