@@ -191,6 +191,10 @@ class ImageStore:
         for directory in (self._records, self._refs):
             for path in directory.rglob(".*"):
                 path.unlink(missing_ok=True)
+        for path in sorted(self._refs.rglob("*"), reverse=True):  # what is inside comes first
+            if path.is_dir():
+                with suppress(OSError):  # it is not empty
+                    path.rmdir()
 
     def write(self, image: Image) -> None:
         """Writes an image's record; the caller holds ``changing()`` and ``adding()``."""
