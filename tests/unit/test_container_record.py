@@ -352,3 +352,14 @@ def test_following_ends_with_the_container(
         if entry.text == b"one\n":
             threading.Timer(0.05, go_on).start()
     assert found == [b"one\n", b"two\n"]
+
+
+def test_a_machine_whose_main_process_has_ended_is_waited_for(
+    record: Record, sleeper: subprocess.Popen[bytes]
+) -> None:
+    record.begin_run(sleeper.pid)
+    status(record, "running\n")
+    assert record.settled_condition().state is State.RUNNING
+    status(record, ENDED)
+    threading.Timer(0.1, sleeper.kill).start()
+    assert record.settled_condition().state is State.EXITED

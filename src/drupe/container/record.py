@@ -35,6 +35,7 @@ from drupe.store.atomic import read_json, write_bytes, write_json
 from drupe.store.schema import decode, encode
 
 _STATUS_TAIL_BYTES = 4096
+_LAST_WRITES_TIMEOUT_S = 30.0
 _CONSOLE_TAIL_BYTES = 16384
 
 KILLED_STATUS = 137
@@ -211,6 +212,16 @@ class Record:
         """The state as of now."""
         run = self.run()
         return Condition(State.CREATED) if run is None else self.condition_of(run)
+
+    def settled_condition(self) -> Condition:
+        """The state, once a machine whose main process has ended is gone, too."""
+        run = self.run()
+        if run is not None and run.process.alive():
+            lines = self._tail("status", _STATUS_TAIL_BYTES, run.status_offset).splitlines()
+            said = parse_status(lines[-1]) if lines else None
+            if said is not None and said.word == "exited":
+                run.process.wait(_LAST_WRITES_TIMEOUT_S)
+        return self.condition()
 
     def condition_of(self, run: Run, end: int | None = None) -> Condition:
         """The state that a run is in, or ended in; ``end``: where its lines end in ``status``."""

@@ -87,7 +87,7 @@ def started(
     """
     with ExitStack() as stack:
         with store.held(record):
-            if record.condition().pid is not None:
+            if record.settled_condition().pid is not None:
                 raise StateError(
                     f"failed to start container '{record.spec.name}': it is running",
                     hint="'drupe exec' runs a further command in it",
@@ -107,7 +107,7 @@ def ensure_started(
 ) -> None:
     """Starts a container in the background, unless it runs; errors as of ``started``."""
     with store.held(record):
-        if record.condition().pid is None:
+        if record.settled_condition().pid is None:
             _start_again(record, True, False, window, platform).close()
 
 

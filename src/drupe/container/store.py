@@ -147,7 +147,7 @@ class Store:
         """
         with self.held(record):
             try:
-                if record.condition().pid is not None:
+                if (record.condition() if force else record.settled_condition()).pid is not None:
                     if not force:
                         raise StateError(
                             f"failed to remove container '{record.spec.name}': it is running",
