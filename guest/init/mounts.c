@@ -101,6 +101,17 @@ static int mount_system(int root, uint64_t shm_bytes, int *pts, struct reason *r
 	return 0;
 }
 
+static int mount_itself(const struct boot_mount *wanted, int place, struct reason *reason)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
+	if (place_mount(place, path, NULL, MS_BIND, NULL) < 0)
+		return reason_give(reason, errno, "failed to keep '%.200s' writable",
+				   wanted->text.target);
+	return 0;
+}
+
 static int mount_below(int root, const struct boot_mount *wanted, struct reason *reason)
 {
 	int place = place_open(root, wanted->text.target);
@@ -109,7 +120,10 @@ static int mount_below(int root, const struct boot_mount *wanted, struct reason 
 	if (place < 0)
 		return reason_give(reason, errno, "failed to make mount target '%.200s'",
 			    wanted->text.target);
-	error = mount_as_told(wanted, NULL, place, 0, reason);
+	if (wanted->flags & DRUPE_MOUNT_SELF)
+		error = mount_itself(wanted, place, reason);
+	else
+		error = mount_as_told(wanted, NULL, place, 0, reason);
 	close(place);
 	return error;
 }

@@ -7,11 +7,17 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import Home
 from tests.integration.conftest import Cli
+
+
+def usage(cli: Cli) -> dict[str, dict[str, Any]]:
+    """What ``system df`` tells, by kind."""
+    return {one["kind"]: one for one in json.loads(cli.out("system", "df", "--format", "json"))}
 
 
 def layer_of(home: Home) -> Path:
@@ -135,3 +141,45 @@ def test_a_full_disk_of_the_host_is_an_error_inside(
         cli("rm", "c")
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_what_nothing_needs_goes(cli: Cli, private_home: Home) -> None:
+    fill = (
+        "busybox",
+        "sh",
+        "-c",
+        "dd if=/dev/urandom of=/big bs=1M count=5 2>/dev/null; sleep 100",
+    )
+    for name in ("kept", "gone"):
+        cli("run", "-d", "--name", name, *fill)
+        cli("exec", name, "sync")
+    cli("create", "--name", "never", "busybox", "true")
+    cli("stop", "-t", "0", "gone")
+    told = usage(cli)
+    sizes = {item["name"]: item["size_bytes"] for item in told["Containers"]["items"]}
+    assert sizes["gone"] > 5 << 20 > sizes["never"]
+    assert "Containers   3       1" in cli.out("system", "df")
+    *removed, last = cli.out("container", "prune", "-f").splitlines()
+    assert len(removed) == 2
+    assert last.startswith("Total reclaimed space: 5.")
+    assert cli.out("ps", "-a", "--format", "{{.Names}}") == "kept"
+    cli("kill", "kept")
+    cli("wait", "kept")
+    cli("system", "prune", "-f", "-a")
+    assert list((private_home.state / "containers").iterdir()) == []
+
+
+def test_an_images_volume_is_writable_below_a_read_only_root(cli: Cli) -> None:
+    cli("run", "-d", "--name", "c", "busybox", "sh", "-c", "mkdir -p /data/inner; sleep 1000")
+    cli("exec", "c", "sh", "-c", "until test -d /data/inner; do sleep 0.1; done")
+    cli("commit", "-c", "VOLUME /data", "c", "with-volume:1")
+    script = "touch /x; touch /data/inner/y && ls /data/inner"
+    cli("create", "--name", "d", "--read-only", "with-volume:1", "sh", "-c", script)
+    done = cli("start", "-a", "d")
+    assert done.stdout == b"y\n"
+    assert b"Read-only file system" in done.stderr
+    (image,) = usage(cli)["Images"]["items"]
+    assert (image["name"], image["used_by"]) == ("with-volume:1", 1)
+    assert image["size_bytes"] > 0 == image["shared_bytes"]
+    cli("rm", "-f", "-v", "c", "d")
+    cli("rmi", "with-volume:1")

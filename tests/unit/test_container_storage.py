@@ -16,6 +16,7 @@ from drupe.container.machine import guest_mounts
 from drupe.container.spec import Volume
 from drupe.container.storage import DISK, MEMORY, Storage, Tmpfs, parse_storage, parse_tmpfs
 from drupe.errors import HostError, SpecError
+from drupe.store.usage import taken_bytes
 from tests.conftest import Home
 from tests.fakes.platform import FakePlatform
 from tests.fakes.specs import make_spec
@@ -38,6 +39,13 @@ def test_a_layer_is_on_disk_unless_said_otherwise() -> None:
     assert storage("size=20000000") == Storage(DISK, 20 << 20)
     assert storage("layer=memory", "size=1g") == Storage(MEMORY)
     assert storage("size=1g", readonly=True) == Storage(MEMORY, readonly=True)
+
+
+def test_an_images_volumes_stay_writable_below_a_read_only_root() -> None:
+    hostile = ("/data/", "data", "/a/../b", "/proc/x", "/", "/data")
+    told = parse_storage((), readonly=True, tmpfs=(), volumes=hostile)
+    assert told == Storage(DISK, readonly=True, writable=("/data",))
+    assert parse_storage((), readonly=False, tmpfs=(), volumes=hostile) == Storage(DISK)
 
 
 @pytest.mark.parametrize(
@@ -187,3 +195,20 @@ def test_the_size_fits_the_disk(
     parts[1], parts[4] = 4096, free // 4096  # f_frsize, f_bavail
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(parts))
     assert layer.choose_size(tmp_path) == wanted
+
+
+# What is taken of the disk
+
+
+def test_holes_take_nothing_and_a_file_counts_once(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 30)
+    (tmp_path / "deep").mkdir()
+    data = tmp_path / "deep/data"
+    data.write_bytes(b"x" * 100_000)
+    before = taken_bytes(tmp_path)
+    assert 100_000 <= before < 200_000
+    (tmp_path / "again").hardlink_to(data)
+    (tmp_path / "link").symlink_to("/")
+    assert taken_bytes(tmp_path) - before < 10_000
+    assert taken_bytes(tmp_path / "nothing") == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
+from drupe.cli.agreement import add_force, agreed
 from drupe.cli.output import print_json
 
 EXAMPLES = (
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="those with a name, too, that no container needs",
     )
-    prune.add_argument("-f", "--force", action="store_true", help="do not ask")
+    add_force(prune)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -68,19 +69,10 @@ def _prune(args: argparse.Namespace) -> int:
     from drupe.cli.rmi import tell
     from drupe.container.images import prune_images
 
-    if not args.force and not _agreed(every=args.all):
+    what = "all images that no container needs" if args.all else "all images without a name"
+    if not agreed(args, what):
         return 0
     removed = prune_images(every=args.all)
     tell(removed)
     print(f"Total reclaimed space: {megabytes(removed.freed_bytes)}")
     return 0
-
-
-def _agreed(*, every: bool) -> bool:
-    """Asks, where somebody is there to answer."""
-    import sys
-
-    if not sys.stdin.isatty():
-        return True
-    what = "all images that no container needs" if every else "all images without a name"
-    return input(f"This removes {what}. Go on? [y/N] ").strip().lower() in {"y", "yes"}

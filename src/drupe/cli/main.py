@@ -27,6 +27,7 @@ TOPICS = {
         "wait": "wait until containers have ended, print their exit status",
         "rename": "give a container another name",
         "rm": "remove containers",
+        "container": "remove all containers that do not run; the verbs above by long names",
     },
     "What goes on in a container": {
         "exec": "run another program in a running container",

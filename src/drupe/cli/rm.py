@@ -17,6 +17,12 @@ SEE_ALSO = ("stop", "ps")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("-f", "--force", action="store_true", help="end those that run, at once")
+    parser.add_argument(
+        "-v",
+        "--volumes",
+        action="store_true",
+        help="accepted: what an image calls its volumes lies in the container's layer",
+    )
     add_containers(parser)
 
 

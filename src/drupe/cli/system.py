@@ -1,4 +1,4 @@
-"""``drupe system``: looks at this host: what it offers, what it lacks, and the way out."""
+"""``drupe system``: looks at this host: what it offers, what it lacks; what lies on its disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 
+from drupe.cli import disk
 from drupe.cli.output import print_json, print_table
 from drupe.container.request import RunRequest, resolve
 from drupe.container.start import launched
@@ -19,6 +20,8 @@ from drupe.platform.registry import NAMES, find_platform
 EXAMPLES = (
     ("whether containers can run here, and what is missing", "drupe system check"),
     ("the same for a script", "drupe system check --format json"),
+    ("what images, containers and kernels take of the disk", "drupe system df"),
+    ("remove what nothing needs, without a question", "drupe system prune -f"),
 )
 SEE_ALSO = ("kernel", "version")
 
@@ -43,10 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--format", choices=("table", "json"), default="table", help="default: table"
     )
+    disk.add_df(verbs.add_parser("df", help="what takes how much of the disk"))
+    disk.add_prune(verbs.add_parser("prune", help="remove what nothing needs"))
 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status: 1 if containers cannot run here."""
+    if args.system_verb != "check":
+        return disk.df(args) if args.system_verb == "df" else disk.prune(args)
     needed = [_prefixed(name, finding) for name in NAMES for finding in _probe(name)]
     needed += [_kernel(), _guest()]
     if all(finding.ok for finding in needed):

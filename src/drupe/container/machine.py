@@ -65,6 +65,8 @@ def _below(spec: ContainerSpec, platform: Platform, first: int) -> Iterator[Moun
         yield Mount(
             share.kind, share.source, volume.target, share.options, readonly=volume.readonly
         )
+    for target in spec.storage.writable:
+        yield Mount("none", "", target, itself=True)
     for one in spec.storage.tmpfs:
         yield Mount(
             "tmpfs",

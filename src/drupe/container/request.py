@@ -185,7 +185,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         ),
         restart=_restart(wanted),
         health=resolve_health(wanted.health, defaults.healthcheck),
-        storage=_storage(wanted),
+        storage=_storage(wanted, defaults),
     )
 
 
@@ -212,8 +212,13 @@ def _command(wanted: RunRequest, defaults: ImageConfig) -> tuple[str, ...]:
     return args
 
 
-def _storage(wanted: RunRequest) -> Storage:
-    storage = parse_storage(wanted.storage_options, readonly=wanted.readonly, tmpfs=wanted.tmpfs)
+def _storage(wanted: RunRequest, defaults: ImageConfig) -> Storage:
+    storage = parse_storage(
+        wanted.storage_options,
+        readonly=wanted.readonly,
+        tmpfs=wanted.tmpfs,
+        volumes=defaults.volumes,
+    )
     if storage.layer == DISK and not storage.size_bytes:
         return storage._replace(size_bytes=choose_size(state_home()))
     return storage

@@ -51,32 +51,44 @@ class Storage(NamedTuple):
         size_bytes: of a layer on disk, at most; 0 in memory.
         readonly: nothing can be written but to volumes and ``tmpfs``.
         tmpfs: file systems in memory.
+        writable: what stays writable of a read-only root: the image's own volumes.
     """
 
     layer: str = MEMORY
     size_bytes: int = 0
     readonly: bool = False
     tmpfs: tuple[Tmpfs, ...] = ()
+    writable: tuple[str, ...] = ()
 
 
-def parse_storage(options: Sequence[str], *, readonly: bool, tmpfs: Sequence[str]) -> Storage:
+def parse_storage(
+    options: Sequence[str],
+    *,
+    readonly: bool,
+    tmpfs: Sequence[str],
+    volumes: Sequence[str] = (),
+) -> Storage:
     """The storage that the user asks for; 0 bytes on disk: as much as seems right.
 
     Args:
         options: ``size=SIZE``, ``layer=disk`` or ``layer=memory``; the last one counts.
         readonly: the root cannot be written.
         tmpfs: PATH[:OPTION,...] each.
+        volumes: paths of the image that are to be writable whatever the root is.
 
     Raises:
         SpecError: something else, or two at one place.
     """
-    layer, size_bytes = MEMORY if readonly else DISK, 0
+    places = {place for place in map(_mount_point, volumes) if place is not None and readonly}
+    writable = tuple(sorted(places))
+    nothing = readonly and not writable
+    layer, size_bytes = MEMORY if nothing else DISK, 0
     for text in options:
         name, _, value = text.partition("=")
         if name == "size":
             size_bytes = _layer_size(value)
         elif name == "layer" and value in {DISK, MEMORY}:
-            layer = MEMORY if readonly else value
+            layer = MEMORY if nothing else value
         else:
             raise SpecError(
                 f"failed to use storage option '{text}': no such option",
@@ -87,7 +99,7 @@ def parse_storage(options: Sequence[str], *, readonly: bool, tmpfs: Sequence[str
     for target in targets:
         if targets.count(target) > 1:
             raise SpecError(f"failed to use --tmpfs: two at '{target}'")
-    return Storage(layer, size_bytes if layer == DISK else 0, readonly, parsed)
+    return Storage(layer, size_bytes if layer == DISK else 0, readonly, parsed, writable)
 
 
 def parse_tmpfs(text: str) -> Tmpfs:
@@ -96,11 +108,11 @@ def parse_tmpfs(text: str) -> Tmpfs:
     Raises:
         SpecError: not that; names the part.
     """
-    target, _, rest = text.partition(":")
-    parts = [part for part in target.split("/") if part not in {"", "."}]
-    if not target.startswith("/") or not parts or ".." in parts or parts[0] in _OWN_DIRECTORIES:
+    path, _, rest = text.partition(":")
+    target = _mount_point(path)
+    if target is None:
         raise SpecError(
-            f"failed to use tmpfs '{text}': '{target}' cannot be a mount point",
+            f"failed to use tmpfs '{text}': '{path}' cannot be a mount point",
             hint="an absolute path below '/', without '..', and not in /proc, /sys or /dev",
         )
     values, flags = [], {"executable": False, "readonly": False}
@@ -117,7 +129,15 @@ def parse_tmpfs(text: str) -> Tmpfs:
                 f"failed to use tmpfs '{text}': no option '{option}'",
                 hint="size=SIZE, mode=MODE, uid=ID, gid=ID, nr_inodes=N, exec, noexec, ro, rw",
             )
-    return Tmpfs("/" + "/".join(parts), ",".join(values), **flags)
+    return Tmpfs(target, ",".join(values), **flags)
+
+
+def _mount_point(path: str) -> str | None:
+    """A path in its plain form; None: nothing can be mounted there."""
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    if not path.startswith("/") or not parts or ".." in parts or parts[0] in _OWN_DIRECTORIES:
+        return None
+    return "/" + "/".join(parts)
 
 
 def _layer_size(text: str) -> int:

@@ -74,6 +74,7 @@ class MountFlag(IntFlag):
     LAYER = 1 << 2
     GUARDED = 1 << 3
     NOEXEC = 1 << 5
+    SELF = 1 << 6
 
 
 class StartFlag(IntFlag):

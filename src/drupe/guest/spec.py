@@ -48,6 +48,7 @@ class Mount(NamedTuple):
         layer: it is that layer, the next mount after the root; without it, that is in memory.
         guarded: no set-user-id programs, no devices.
         noexec: no programs.
+        itself: nothing is mounted, but what lies there stays writable below a read-only root.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Mount(NamedTuple):
     layer: bool = False
     guarded: bool = False
     noexec: bool = False
+    itself: bool = False
 
 
 class Care(NamedTuple):
@@ -155,7 +157,7 @@ def boot_frames(
     for mount in mounts:
         flags = MountFlag.READONLY * mount.readonly | MountFlag.OVERLAY * mount.overlay
         flags |= MountFlag.LAYER * mount.layer | MountFlag.GUARDED * mount.guarded
-        flags |= MountFlag.NOEXEC * mount.noexec
+        flags |= MountFlag.NOEXEC * mount.noexec | MountFlag.SELF * mount.itself
         strings = (mount.kind, mount.source, mount.target, mount.options)
         body = b"".join(_text(f"mount at {mount.target}", string) + b"\0" for string in strings)
         frames.append(encode(Type.MOUNT, MOUNT.pack(flags) + body))
