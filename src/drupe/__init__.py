@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from drupe import aio as aio
     from drupe import errors as errors
     from drupe.api.container import Container, get, list_containers
+    from drupe.api.disk import disk_usage, prune_containers
     from drupe.api.files import FileSystem
     from drupe.api.options import ContainerOptions
     from drupe.api.results import CompletedExec, CompletedRun
@@ -38,9 +39,11 @@ __all__ = [
     "State",
     "__version__",
     "aio",
+    "disk_usage",
     "errors",
     "get",
     "list_containers",
+    "prune_containers",
     "run",
 ]
 
@@ -57,8 +60,10 @@ _HOMES = {
     "Health": "drupe.container.status",
     "LeftOut": "drupe.container.unpacking",
     "State": "drupe.container.record",
+    "disk_usage": "drupe.api.disk",
     "get": "drupe.api.container",
     "list_containers": "drupe.api.container",
+    "prune_containers": "drupe.api.disk",
     "run": "drupe.api.run",
 }
 

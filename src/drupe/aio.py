@@ -9,6 +9,8 @@ from drupe.api.async_container import Container, get, list_containers
 from drupe.api.async_files import FileSystem
 from drupe.api.async_run import run
 from drupe.api.async_stream import ExecStream
+from drupe.api.disk import disk_usage_async as disk_usage
+from drupe.api.disk import prune_containers_async as prune_containers
 from drupe.api.results import CompletedExec, CompletedRun
 
 __all__ = [
@@ -17,7 +19,9 @@ __all__ = [
     "Container",
     "ExecStream",
     "FileSystem",
+    "disk_usage",
     "get",
     "list_containers",
+    "prune_containers",
     "run",
 ]

@@ -33,9 +33,11 @@ PUBLIC = {
         "State",
         "__version__",
         "aio",
+        "disk_usage",
         "errors",
         "get",
         "list_containers",
+        "prune_containers",
         "run",
     ],
     "drupe.aio": [
@@ -44,8 +46,10 @@ PUBLIC = {
         "Container",
         "ExecStream",
         "FileSystem",
+        "disk_usage",
         "get",
         "list_containers",
+        "prune_containers",
         "run",
     ],
     "drupe.Container": [
