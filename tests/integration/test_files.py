@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import time
 from pathlib import Path
 
 from tests.integration.conftest import Cli
+from tests.unit.test_guest_files import archive, member
 
 
 def test_files_go_in_and_out(cli: Cli, tmp_path: Path) -> None:
@@ -59,6 +61,43 @@ def test_what_was_changed_becomes_an_image(cli: Cli, tmp_path: Path) -> None:
     out = cli.out("run", "--rm", image[:12], "sh", "-c", f"{script} || echo none")
     assert out.splitlines() == ["new", "hosts", "passwd", "1750", "plum", "none"]
     assert cli.out("run", "--rm", "mine:1", "cat", "/root/f") == "new"
+
+
+def test_a_container_that_does_not_run_is_visited(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("from outside")
+    cli("create", "--name", "v", "busybox", "cat", "/root/in")
+    cli("cp", str(tmp_path / "in"), "v:/root/in")
+    assert cli.out("ps", "-a", "--format", "{{.State}}") == "created"
+    assert cli.out("start", "-a", "v") == "from outside"
+    assert cli.out("diff", "v") == "C /root\nA /root/in"
+    cli("cp", "v:/root/in", str(tmp_path / "out"))
+    assert (tmp_path / "out").read_text() == "from outside"
+    assert cli.out("ps", "-a", "--format", "{{.State}}") == "exited"
+    cli("commit", "v", "visited")
+    assert cli.out("run", "--rm", "visited") == "from outside"
+    cli("rm", "v")
+
+
+def test_a_visit_ends_with_its_visitor(cli: Cli) -> None:
+    cli("create", "--name", "v", "busybox", "true")
+    visitor = cli.start("cp", "-", "v:/root")
+    assert visitor.stdin is not None
+    with visitor:
+        visitor.stdin.write(archive((member("f"), b"x" * 100_000))[:60_000])
+        visitor.stdin.flush()
+        time.sleep(1.0)
+        visitor.kill()
+    deadline = time.monotonic() + 10
+    while cli("start", "-a", "v", status=None).returncode and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert cli.out("ps", "-a", "--format", "{{.Status}}").startswith("Exited (0)")
+    cli("rm", "v")
+
+
+def test_what_is_in_memory_has_gone(cli: Cli) -> None:
+    cli("run", "--name", "m", "--storage-opt", "layer=memory", "busybox", "true")
+    assert b"what it writes is in memory" in cli("diff", "m", status=125).stderr
+    cli("rm", "m")
 
 
 def test_a_container_that_runs_a_directory_is_no_image(cli: Cli, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def start_machine(
     opened = []
     try:
         for name in ("status", "console") + (("log",) if spec.log else ()):
-            opened.append(_append(record.directory / name))  # noqa: PERF401 (one may fail)
+            opened.append(_append(record.path(name)))  # noqa: PERF401 (one may fail)
         log = opened[2] if spec.log else None
         disk = None
         if spec.storage.layer == DISK:

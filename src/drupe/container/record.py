@@ -125,10 +125,14 @@ class Record:
                 raise NotFoundError(f"failed to find container '{self.id[:12]}': gone") from error
         return self._spec
 
+    def path(self, name: str) -> Path:
+        """Where a file of its newest run lies: control, status, log, console."""
+        return self.directory / name
+
     @property
     def control(self) -> Path:
         """The control socket."""
-        return self.directory / "control"
+        return self.path("control")
 
     @contextmanager
     def attended(self) -> Iterator[None]:
@@ -256,14 +260,14 @@ class Record:
 
     def _size(self, name: str) -> int:
         try:
-            return (self.directory / name).stat(follow_symlinks=False).st_size
+            return self.path(name).stat(follow_symlinks=False).st_size
         except FileNotFoundError:
             return 0
 
     def _tail(self, name: str, size: int, start: int, end: int | None = None) -> str:
         """The end of a part of a file that the guest writes: bounded, and no link is followed."""
         try:
-            descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(self.path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return ""
         with os.fdopen(descriptor, "rb") as file:
