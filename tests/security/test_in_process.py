@@ -26,6 +26,8 @@ LAST_CALL = 470
 AT_ONCE = 4
 ENDED = 137
 SCRIBBLE_S = 15
+REQUESTS = 20_000
+MEMORY = 64 << 20
 NUMBERS = {rule.name: rule.number for rule in rules(directories=False, traced=False)}
 LISTED = {NUMBERS[name] for name in (*NARROWED, *WRITTEN)}
 GETRANDOM = NUMBERS["getrandom"]
@@ -48,7 +50,8 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> str:
 def attack(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The attacking program."""
     program = tmp_path_factory.mktemp("attack") / "attack"
-    flags = ("-static", "-O1", "-mno-red-zone", "-Wall", "-Werror")
+    header = Path(__file__).parents[2] / "kernel/files/arch/um/include/shared"
+    flags = ("-static", "-O1", "-mno-red-zone", "-Wall", "-Werror", f"-I{header}")
     subprocess.run(["gcc", *flags, "-o", program, ATTACK], check=True)
     return program.read_bytes()
 
@@ -72,17 +75,22 @@ class Attacks:
     def __call__(self, *args: object) -> subprocess.CompletedProcess[bytes]:
         return self.cli(*self.command(*args), status=None, input_bytes=self.program)
 
-    def command(self, *args: object, name: str = "") -> tuple[str, ...]:
+    def command(self, *args: object, options: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The verb that runs the program, which comes from standard input."""
         words = " ".join(map(str, args))
         script = f"cat >/attack; chmod +x /attack; exec /attack {words}"
-        named = ("--name", name) if name else ()
-        return ("run", "--rm", "-i", *named, "busybox", "sh", "-c", script)
+        return ("run", "--rm", "-i", *options, "busybox", "sh", "-c", script)
+
+    def ask(self, seed: int, volumes: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:
+        """Asks the broker of shares for anything."""
+        options = ("-m", f"{MEMORY >> 20}m", *volumes)
+        command = self.command("shares", seed, MEMORY, REQUESTS, options=options)
+        return self.cli(*command, status=None, input_bytes=self.program)
 
     def scribble(self, seed: int) -> subprocess.CompletedProcess[bytes]:
         """Writes at random; what then goes on for ever must be ended as any container is."""
         name = f"scribble-{seed}"
-        process = self.cli.start(*self.command("scribble", seed, name=name))
+        process = self.cli.start(*self.command("scribble", seed, options=("--name", name)))
         try:
             output = process.communicate(self.program, timeout=SCRIBBLE_S)
         except subprocess.TimeoutExpired:
@@ -196,6 +204,28 @@ def test_a_guest_that_writes_over_its_kernel_ends_only_itself(
     ended = at_once(attacks.scribble, seeds)
     # Some hit nothing that matters before they hit themselves.
     assert [done for done in ended if done.returncode == ENDED], ended
+
+
+def test_the_broker_of_shares_survives_what_it_is_asked(
+    attacks: Attacks, bystander: None, tmp_path: Path
+) -> None:
+    """The other containers' files are not in its share; those are all that it can reach."""
+    volume, secret = tmp_path / "volume", tmp_path / "secret"
+    for directory in (volume, secret):
+        directory.mkdir()
+        (directory / "f").write_text(directory.name)
+    (volume / "link").symlink_to(secret)
+    before = sorted(secret.iterdir()), (secret / "f").stat()
+
+    def ask(seed: int) -> None:
+        done = attacks.ask(seed, ("-v", f"{volume}:/v", "-v", f"{secret}:/ro:ro"))
+        assert done.returncode in {0, ENDED}, (seed, done)
+        assert b"asked" in done.stdout, (seed, done)
+        assert b"broker of shares has ended" not in done.stderr, (seed, done)
+
+    at_once(ask, [random.randrange(1 << 32) for _ in range(4)])
+    assert (sorted(secret.iterdir()), (secret / "f").stat()) == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"volume", "secret", "state", "data"}
 
 
 @pytest.mark.timeout(200)

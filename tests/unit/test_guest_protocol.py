@@ -306,7 +306,7 @@ def test_a_frame_has_its_bound() -> None:
 
 @given(st.text("abc.", min_size=1, max_size=64), st.lists(st.tuples(texts, texts), max_size=5))
 def test_boot_frames_say_every_mount(hostname: str, extra: list[tuple[str, str]]) -> None:
-    volumes = (Mount("hostfs", a, f"/{b}", "o", readonly=True) for a, b in extra)
+    volumes = (Mount("hostshare", a, f"/{b}", "o", readonly=True) for a, b in extra)
     mounts = (Mount("erofs", "/dev/x", "/", overlay=True), *volumes)
     sent = cut(boot_frames(hostname, mounts))
     assert sent[0] == (Type.HOSTNAME, hostname.encode())

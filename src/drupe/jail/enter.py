@@ -78,7 +78,7 @@ def take_ids(*, may_set_groups: bool) -> None:
         os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    os.umask(0o022)
+    os.umask(0)  # modes of files in the shares are the guest's affair
 
 
 def build_root(plan: JailPlan, opened: Sequence[Source], shares: Sequence[Source]) -> None:

@@ -47,6 +47,7 @@ _PTRACE_REQUESTS = (0, 3, 6, 7, 8, 12, 13, 14, 15, 21, 24, 31, 32, 0x4200, 0x420
 """TRACEME PEEKUSER POKEUSER CONT KILL {GET,SET}REGS {GET,SET}FPREGS OLDSETOPTIONS SYSCALL
 SYSEMU SYSEMU_SINGLESTEP SETOPTIONS GETSIGINFO {GET,SET}REGSET: no PEEKDATA, no ATTACH, no SEIZE."""
 
+_SECCOMP = Rule("seccomp", 317, "narrows this list before the first guest instruction", _is(0, 1))
 _DUP2 = Rule("dup2", 33, "places descriptors for a guest process; opens a file anew to write it")
 
 _TRACED = (
@@ -78,7 +79,7 @@ _IN_PROCESS = (
     Rule("setitimer", 38, "the timer interrupt"),
     Rule("sched_getaffinity", 204, "which processors of the host there are"),
     Rule("sched_setaffinity", 203, "keeps the processes that take turns on one of them"),
-    Rule("seccomp", 317, "narrows this list before the first guest instruction", _is(0, 1)),
+    _SECCOMP,
 )
 
 _CORE = (
@@ -125,8 +126,8 @@ _CORE = (
     # Descriptors it holds: console, control, status, log, image, memory.
     Rule("read", 0, "control sessions, initramfs, helpers"),
     Rule("write", 1, "console, control sessions, status, log, helpers"),
-    Rule("pread64", 17, "block device and directory shares"),
-    Rule("pwrite64", 18, "block device and directory shares"),
+    Rule("pread64", 17, "block device"),
+    Rule("pwrite64", 18, "block device"),
     Rule("fdatasync", 75, "what the guest syncs on its layer, or a volume, is on the disk"),
     Rule("close", 3, "closes what it opened"),
     Rule("lseek", 8, "sizes the memory and image files"),
@@ -155,7 +156,7 @@ _CORE = (
     Rule("newfstatat", 262, "sizes its files"),
     Rule("statx", 332, "sizes the image; attributes of files in the shares"),
     Rule("fstat", 5, "sizes its files"),
-    Rule("statfs", 137, "checks that its memory lies on tmpfs"),
+    Rule("statfs", 137, "checks that its memory lies on tmpfs; how full a share is"),
     Rule("readlink", 89, "the C library asks for the name of the program; there is no /proc"),
     Rule("mkdir", 83, "its run-time directory"),
     Rule("unlink", 87, "its run-time directory"),
@@ -179,25 +180,28 @@ _CORE = (
 )
 
 _DIRECTORIES = (
-    _DUP2,
-    Rule("lstat", 6, "attributes of files in the shares"),
-    Rule("readlinkat", 267, "reads symbolic links in the shares"),
-    Rule("fsync", 74, "fsync on a volume"),
-    Rule("ftruncate", 77, "truncates files of a volume"),
-    Rule("truncate", 76, "truncates files of a volume"),
-    Rule("rename", 82, "renames files of a volume"),
+    # All but the last are made by the broker, which has a filter of its own.
+    Rule("fchdir", 81, "goes to a directory of a share: some calls take a name there only"),
+    Rule("lgetxattr", 192, "extended attributes of files in the shares"),
+    Rule("lsetxattr", 189, "extended attributes of files in the shares"),
+    Rule("llistxattr", 195, "extended attributes of files in the shares"),
+    Rule("lremovexattr", 198, "extended attributes of files in the shares"),
+    Rule("fgetxattr", 193, "extended attributes of open files in the shares"),
+    Rule("fsetxattr", 190, "extended attributes of open files in the shares"),
+    Rule("mkdirat", 258, "makes directories on a volume"),
+    Rule("unlinkat", 263, "removes files of a volume"),
     Rule("renameat2", 316, "renames files of a volume"),
-    Rule("link", 86, "links files of a volume"),
-    Rule("symlink", 88, "makes symbolic links on a volume"),
-    Rule("mknodat", 259, "makes fifos and sockets on a volume"),
-    Rule("chmod", 90, "modes of files of a volume"),
+    Rule("linkat", 265, "links files of a volume"),
+    Rule("symlinkat", 266, "makes symbolic links on a volume"),
+    Rule("readlinkat", 267, "reads symbolic links in the shares"),
     Rule("fchmod", 91, "modes of files of a volume"),
-    Rule("chown", 92, "owners of files of a volume"),
-    Rule("fchown", 93, "owners of files of a volume"),
-    Rule("lchown", 94, "owners of files of a volume"),
-    Rule("utimes", 235, "times of files of a volume"),
-    Rule("futimesat", 261, "times of files of a volume"),
     Rule("utimensat", 280, "times of files of a volume"),
+    Rule("ftruncate", 77, "truncates files of a volume"),
+    Rule("preadv", 295, "reads files of the shares into the guest's memory"),
+    Rule("pwritev", 296, "writes files of a volume from the guest's memory"),
+    Rule("fsync", 74, "fsync on a volume"),
+    Rule("copy_file_range", 326, "copies between files of a share"),
+    _SECCOMP,
 )
 
 NARROWED = (

@@ -65,8 +65,8 @@ class UserMode:
         return GuestMount("ext4", "/dev/ubdb", "discard,noinit_itable")
 
     def share_mount(self, index: int) -> GuestMount:
-        """A hostfs mount of a path in the jail's root."""
-        return GuestMount("hostfs", "none", f"/shares/{index}")
+        """A share that the container kernel's broker has, by its number."""
+        return GuestMount("hostshare", str(index), "")
 
     def describe(self, spec: MachineSpec) -> Mapping[str, object]:
         """The jail's parts."""
@@ -92,7 +92,8 @@ class UserMode:
         arguments = [
             "drupe-kernel",
             f"inproc={int(not self.traced)}",
-            f"inproc_files={int(bool(spec.shares))}",
+            f"shares={len(spec.shares)}",
+            f"shares_spin={int(len(os.sched_getaffinity(0)) > 1)}",
             f"mem={spec.memory_bytes >> 20}M",
             "initrd=/initramfs",
             "rdinit=/init",

@@ -10,7 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "shares.h"
+
+#define OPCODES		52
 #define KERNEL		0x10000000UL
 #define KERNEL_SIZE	0x04000000UL
 
@@ -103,6 +107,92 @@ static void scribble(void)
 			*(volatile uint64_t *)(KERNEL + random_word() % KERNEL_SIZE) = random_word();
 }
 
+static unsigned long random_size(unsigned long most)
+{
+	return random_word() % 32 ? random_word() % most : random_word();
+}
+
+/* Numbers of files and open files that there may be, among others */
+static uint64_t random_id(void)
+{
+	return random_word() % 4 ? random_word() % 64 | (random_word() % 4) << 32 : random_word();
+}
+
+/* The rest of the kernel's memory is left alone: it is the broker that is asked for */
+static uint64_t random_offset(struct shares_area *area)
+{
+	unsigned long at = (unsigned long)area - KERNEL;
+
+	return random_word() % 16 ? at + random_word() % sizeof(*area) : random_word() | 1UL << 40;
+}
+
+static void fill(struct shares_area *area, struct shares_slot *slot)
+{
+	static const char * const names[] = { "f", "..", "a/b", "../../shares/0", "", "/etc" };
+	unsigned int i;
+
+	slot->share = random_size(3);
+	slot->in_len = random_size(SHARES_INLINE);
+	slot->out_room = random_size(SHARES_INLINE);
+	slot->in_segments = random_size(4);
+	slot->out_segments = random_size(4);
+	slot->tell = random_word() % 4;
+	slot->header.opcode = random_size(OPCODES);
+	slot->header.nodeid = random_word() % 4 ? 1 : random_id();
+	slot->header.uid = random_word() % 2;
+	for (i = 0; i < SHARES_SEGMENTS; i++) {
+		slot->segments[i].offset = random_offset(area);
+		slot->segments[i].len = random_size(1 << 12);
+	}
+	for (i = 0; i < sizeof(slot->data); i += sizeof(uint64_t))
+		*(uint64_t *)(slot->data + i) = random_word() % 2 ? random_id() : 0;
+	/* Behind the structures of some operations, there is a name */
+	i = random_word() % 10 * 8;
+	strcpy(slot->data + i, names[random_word() % 6]);
+}
+
+/* Requests lie near the end of the kernel's memory: one that was just made shows where */
+static struct shares_area *find_area(unsigned long end)
+{
+	static const char name[] = "a name that nothing has";
+	unsigned long at = (end - sizeof(struct shares_area)) & ~4095UL;
+	struct shares_area *area;
+	int i;
+
+	chdir("/v");
+	access(name, F_OK);
+	for (; at > KERNEL; at -= 4096)
+		for (area = (void *)at, i = 0; i < SHARES_SLOTS; i++)
+			if (area->slots[i].header.opcode == FUSE_LOOKUP &&
+			    area->slots[i].header.len == sizeof(struct fuse_in_header) + sizeof(name) &&
+			    area->slots[i].out_len == sizeof(struct fuse_entry_out))
+				return area;
+	exit(2);
+}
+
+/* Asks the broker of shares for anything, and changes that while it is read */
+static void ask(struct shares_area *area, int count)
+{
+	volatile struct shares_slot *slot;
+	int i, patience;
+	char name[32];
+
+	while (count--) {
+		i = 2 + random_word() % (SHARES_SLOTS - 2);	/* the kernel takes the first */
+		slot = &area->slots[i];
+		if (slot->state == SHARES_FREE || slot->state == SHARES_ANSWERED) {
+			fill(area, (void *)slot);
+			area->order[area->asked % SHARES_SLOTS] = random_word() % 16 ? i : -1;
+			slot->state = SHARES_ASKED;
+			area->asked += random_word() % 64 ? 1 : random_word();
+		}
+		snprintf(name, sizeof(name), "wake %d", count);
+		access(name, F_OK);
+		for (patience = 0; slot->state != SHARES_ANSWERED && patience < 2000; patience++)
+			slot->segments[patience % 4].offset = random_offset(area);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const unsigned char *at = find_jump();
@@ -126,5 +216,9 @@ int main(int argc, char **argv)
 		fuzz(at, argc - 3, argv + 3);
 	if (argc > 2 && !strcmp(argv[1], "scribble"))
 		scribble();
+	if (argc > 4 && !strcmp(argv[1], "shares")) {
+		ask(find_area(KERNEL + strtoul(argv[3], NULL, 0)), atoi(argv[4]));
+		write(1, "asked\n", 6);
+	}
 	return 0;
 }

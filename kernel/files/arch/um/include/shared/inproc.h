@@ -233,16 +233,10 @@ void inproc_share(unsigned long start, unsigned long end, int fd);
 
 /* arch/um/os-Linux/inproc/jail.c */
 void inproc_jail(int memory_fd);
-void inproc_jail_broker(void);
 void inproc_may_write(int fd);
 void inproc_thread_starts(void);
 void inproc_thread_runs(void);
 extern int inproc_memory_fd;
-
-/* arch/um/os-Linux/inproc/files.c, broker.c: hostfs */
-int inproc_file_call(int nr, const long *args, long *result);
-int inproc_files_asked(void);
-void inproc_start_broker(int memory_fd, unsigned long kernel_memory);
 
 /* arch/um/os-Linux/inproc/memory.c */
 int inproc_map(unsigned long virt, unsigned long len, int prot, int fd,

@@ -59,7 +59,6 @@ void __init inproc_share_data(unsigned long brk_end)
 	unsigned long long offset;
 	int fd = phys_mapping(__pa(uml_physmem), &offset);
 
-	inproc_start_broker(fd, brk_end);
 	inproc_share_image(fd);
 	if (PAGE_ALIGN((unsigned long)_end) < brk_end)
 		inproc_share(PAGE_ALIGN((unsigned long)_end), brk_end, fd);

@@ -23,7 +23,6 @@
 #include <init.h>
 #include <os.h>
 #include <inproc.h>
-#include "files.h"
 #include "raw.h"
 
 #define MAX_CODE 512
@@ -112,6 +111,8 @@ static const int always[] = {
 	__NR_epoll_wait,	/* which files are ready */
 	__NR_epoll_ctl,		/* a new session */
 	__NR_accept4,		/* a new session */
+	__NR_close,		/* a session has ended */
+	__NR_pread64,		/* the image, by the block device's thread */
 	__NR_exit_group,	/* the end */
 };
 
@@ -155,9 +156,6 @@ static void allow_some(int memory_fd)
 	allow(__NR_prctl, (struct condition[]){ IS_INT(0, PR_SET_PDEATHSIG) }, 1);
 	allow(__NR_prctl, (struct condition[]){ IS_INT(0, PR_SET_SYSCALL_USER_DISPATCH),
 	      IS(1, PR_SYS_DISPATCH_ON), IS(2, text), IS(3, text_len) }, 4);
-	/* The image, by the block device's thread. A session has ended. Not the broker's files. */
-	allow(__NR_pread64, (struct condition[]){ { 0, FILES_FD, 0 } }, 1);
-	allow(__NR_close, (struct condition[]){ { 0, FILES_FD, 0 } }, 1);
 	/* A new session is watched by signals, which go to the first process */
 	allow(__NR_fcntl, (struct condition[]){ IS_INT(1, F_GETFL) }, 1);
 	allow(__NR_fcntl, (struct condition[]){ IS_INT(1, F_SETFL), { 2, ~modes, 0 } }, 2);
@@ -218,14 +216,15 @@ static void begin(void)
 }
 
 /* What was not allowed so far comes back as a signal */
-static long install(int flags)
+static long install(void)
 {
 	struct sock_fprog program = { .filter = code };
 
 	emit(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRAP);
 	program.len = length;
 	raw_syscall6(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
-	return raw_syscall3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, (long)&program);
+	return raw_syscall3(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
+			    SECCOMP_FILTER_FLAG_TSYNC, (long)&program);
 }
 
 /**
@@ -240,24 +239,6 @@ void inproc_jail(int memory_fd)
 	allow_any(always, ARRAY_SIZE(always));
 	allow_some(memory_fd);
 	await_threads();
-	if (install(SECCOMP_FILTER_FLAG_TSYNC))
+	if (install())
 		panic("in-process mode: failed to filter system calls\n");
-}
-
-/**
- * inproc_jail_broker() - from here on, only calls on files
- */
-void inproc_jail_broker(void)
-{
-	const struct files_call *calls;
-	int i, count;
-
-	begin();
-	allow(__NR_futex, NULL, 0);
-	allow(__NR_exit_group, NULL, 0);
-	calls = files_calls(&count);
-	for (i = 0; i < count; i++)
-		allow(calls[i].nr, NULL, 0);
-	if (install(0))
-		inproc_end("the broker of files has no filter");
 }

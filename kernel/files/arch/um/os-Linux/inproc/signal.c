@@ -95,17 +95,6 @@ static void __attribute__((noreturn)) refused(int nr)
 	inproc_end_with(text, nr);
 }
 
-/* The filter kept the kernel from a system call */
-static void host_call(int nr, greg_t *r)
-{
-	const long args[] = { r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9] };
-	long result;
-
-	if (!inproc_file_call(nr, args, &result))
-		refused(nr);
-	r[REG_RAX] = result;
-}
-
 static void interrupt_kernel(int sig, siginfo_t *si, mcontext_t *mc)
 {
 	int error;
@@ -119,10 +108,8 @@ static void interrupt_kernel(int sig, siginfo_t *si, mcontext_t *mc)
 		mc->gregs[REG_EFL] &= ~FLAGS_TF;
 		return;
 	}
-	if (sig == SIGSYS) {
-		host_call(si->si_syscall, mc->gregs);
-		return;
-	}
+	if (sig == SIGSYS)
+		refused(si->si_syscall);
 	error = errno;
 	um_signal(sig, (struct siginfo *)si, mc);
 	errno = error;

@@ -81,7 +81,7 @@ void inproc_watch(void)
 	static unsigned long seen;
 	static int silent;
 
-	if (inproc_vcpu.idle || inproc_vcpu.progress != seen || inproc_files_asked()) {
+	if (inproc_vcpu.idle || inproc_vcpu.progress != seen) {
 		seen = inproc_vcpu.progress;
 		silent = 0;
 		return;

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Starting the broker of shares, waking it, and waiting for its answers: the
+ * part that runs in the kernel.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <linux/futex.h>
+#include <as-layout.h>
+#include <init.h>
+#include <os.h>
+#include <shares.h>
+#include "../inproc/raw.h"
+#include "broker.h"
+
+#define STACK_SIZE	(512 << 10)
+#define SLEEP_NS	1000000L	/* then the kernel does something else */
+#define TAKE_CYCLES	10000UL		/* a broker that runs takes a request in less */
+#define HOLIDAY		512		/* requests that are waited for asleep */
+
+int shares_count;
+static int spins;
+static int pipe_fds[2];
+
+static int __init shares_setup(char *line, int *add)
+{
+	*add = 0;
+	shares_count = atoi(line);
+	return 0;
+}
+__uml_setup("shares=", shares_setup,
+"shares=<count>\n"
+"    Directories of the host, /shares/0 and so on, that the guest may mount as\n"
+"    file system hostshare: a process that has them is started.\n\n"
+);
+
+static int __init spins_setup(char *line, int *add)
+{
+	*add = 0;
+	spins = atoi(line);
+	return 0;
+}
+__uml_setup("shares_spin=", spins_setup,
+"shares_spin=<0 or 1>\n"
+"    1: the host has more than one processor: kernel and broker wait for each\n"
+"    other for a moment before they sleep.\n\n"
+);
+
+/**
+ * shares_fork() - starts the broker
+ * @area:		where requests lie, and as an offset in
+ * @memory_fd:		the memory file
+ * @kernel_memory:	the kernel's memory that is shared already: the broker
+ *			has it elsewhere, not executable
+ */
+void __init shares_fork(struct shares_area *area, unsigned long area_offset, int memory_fd,
+			unsigned long kernel_memory, unsigned long kernel_memory_end)
+{
+	static struct broker_start start;
+	char *stack;
+
+	start = (struct broker_start){
+		.memory_fd = memory_fd,
+		.memory_size = kernel_memory_end - uml_physmem,
+		.area_offset = area_offset,
+		.unwanted = kernel_memory,
+		.unwanted_end = kernel_memory_end,
+		.shares = shares_count,
+	};
+	stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (stack == MAP_FAILED || pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK))
+		panic("shares: failed to make room for the broker: %d\n", errno);
+	start.pipe_fd = pipe_fds[1];
+	if (clone(broker_main, stack + STACK_SIZE, SIGCHLD, &start) < 0)
+		panic("shares: failed to fork the broker: %d\n", errno);
+	munmap(stack, STACK_SIZE);
+	close(pipe_fds[1]);
+}
+
+/**
+ * shares_interrupt_fd() - becomes readable when the broker has an answer for
+ *	somebody who goes on; and at its end
+ */
+int shares_interrupt_fd(void)
+{
+	return pipe_fds[0];
+}
+
+static long futex(unsigned int *word, int operation, unsigned int value,
+		  const struct timespec *timeout)
+{
+	return raw_syscall6(__NR_futex, (long)word, operation, value, (long)timeout, 0, 0);
+}
+
+/**
+ * shares_ring() - there is another request in @area
+ *
+ * Returns: 1 if the broker had to be woken for it.
+ */
+int shares_ring(struct shares_area *area)
+{
+	__atomic_fetch_add(&area->asked, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&area->asleep, __ATOMIC_SEQ_CST))
+		return 0;
+	futex(&area->asked, FUTEX_WAKE, 1, NULL);
+	return 1;
+}
+
+static int state_of(struct shares_slot *slot)
+{
+	return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Is waiting without sleeping worth it? Only where broker and kernel run at
+ * the same time: when the broker did not take a request at once, it had no
+ * processor, and would not get one sooner by our using ours. That is tried
+ * again later.
+ */
+static int is_brisk(struct shares_area *area)
+{
+	static int holiday;
+
+	if (!spins)
+		return 0;
+	if (area->brisk)
+		return 1;
+	if (++holiday < HOLIDAY)
+		return 0;
+	holiday = 0;
+	area->brisk = 1;
+	return 0;	/* the broker learns of it first */
+}
+
+static int spin(struct shares_area *area, struct shares_slot *slot, int woken)
+{
+	unsigned long begin = broker_cycles(), passed = 0;
+	unsigned long most = woken ? BROKER_SPIN_CYCLES : TAKE_CYCLES;
+	int state;
+
+	while ((state = state_of(slot)) != SHARES_ANSWERED && passed < most) {
+		if (state == SHARES_TAKEN)
+			most = BROKER_SPIN_CYCLES;
+		__builtin_ia32_pause();
+		passed = broker_cycles() - begin;
+	}
+	if (state == SHARES_ASKED)
+		area->brisk = 0;
+	return state == SHARES_ANSWERED;
+}
+
+/**
+ * shares_await() - waits for an answer, but not for long
+ * @woken:	the broker was asleep
+ *
+ * Returns: 1: it is there. 0: an interrupt will tell of it.
+ */
+int shares_await(struct shares_area *area, struct shares_slot *slot, int woken)
+{
+	const struct timespec most = { .tv_nsec = SLEEP_NS };
+	int state;
+
+	if (is_brisk(area) && spin(area, slot, woken))
+		return 1;
+	__atomic_store_n(&slot->tell, SHARES_SLEEPS, __ATOMIC_SEQ_CST);
+	state = __atomic_load_n(&slot->state, __ATOMIC_SEQ_CST);
+	while (state != SHARES_ANSWERED) {
+		if (futex((unsigned int *)&slot->state, FUTEX_WAIT, state, &most) == -ETIMEDOUT)
+			break;
+		state = state_of(slot);
+	}
+	if (state_of(slot) == SHARES_ANSWERED)
+		return 1;
+	__atomic_store_n(&slot->tell, SHARES_GOES_ON, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&slot->state, __ATOMIC_SEQ_CST) == SHARES_ANSWERED;
+}
