@@ -150,6 +150,14 @@ def test_paths_longer_than_a_header(files: Files, tmp_path: Path) -> None:
         assert found[b"l"].links == 2
 
 
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_a_path_that_a_header_cuts_after_a_slash(tmp_path: Path, form: int) -> None:
+    """The rule of old archives, a file whose path ends in a slash, is about whole paths."""
+    path = f"{'d' * 49}/{'e' * 49}/file"
+    found = read_image(make(tmp_path, [archive(member(path, b"content"), form=form)]))
+    assert found[path.encode()].content == b"content"
+
+
 def test_a_directory_of_many_names(files: Files) -> None:
     wanted = {f"{number:05}-{'x' * (number % 60)}".encode() for number in range(3000)}
     assert names(files([member(name.decode()) for name in sorted(wanted, reverse=True)])) == wanted

@@ -111,7 +111,8 @@ class TarReader:
         kind = 0 if flag == b"1" else KIND_OF.get(flag, -1)
         if kind == -1:
             raise self._error(f"'{shown(path)}' is of an unknown type, {flag!r}")
-        if path.endswith(b"/") and flag in b"0\0":
+        # What an extended header says counts: in the header the path may be cut after a slash.
+        if flag in b"0\0" and pax.get(b"path", path).endswith(b"/"):
             kind = KIND_OF[b"5"]
         regular = kind == KIND_OF[b"0"]
         entry = Entry(

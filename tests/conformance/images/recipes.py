@@ -148,7 +148,6 @@ RECIPES = {
     "php": Recipe(
         packages=("php-cli", "php-sqlite3"),
         cmd=("php", "-S", "0.0.0.0:8080", "-t", "/app"),
-        env=(_PATH, "PHP_CLI_SERVER_WORKERS=4"),
         ports=("8080/tcp",),
         user="1234",
         workdir="/app",
