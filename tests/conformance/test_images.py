@@ -51,7 +51,7 @@ def registry(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A registry that has them."""
     with running_registry(tmp_path_factory.mktemp("registry")) as registry:
         for name in RECIPES:
-            registry.push_layout(images.layout, name, name)
+            registry.push_layout(images.layout, f"{name}:latest", name)
         yield registry
 
 

@@ -43,6 +43,8 @@ def test_a_layer_has_what_the_directory_has(tmp_path: Path) -> None:
     os.link(tree / "bin/one", tree / "bin/two")
     (tree / "link").symlink_to("/bin/one")
     (tree / "proc/1").mkdir(parents=True)
+    (tree / "bin/proc").mkdir()
+    (tree / "bin/proc/file").touch()
     os.mkfifo(tree / "pipe")
     os.mknod(tree / "bin/gone", stat.S_IFCHR, 0)
     os.mknod(tree / "nothing", stat.S_IFCHR, 0)
@@ -54,7 +56,18 @@ def test_a_layer_has_what_the_directory_has(tmp_path: Path) -> None:
     with tarfile.open(blob) as archive:
         members = {member.name: member for member in archive}
         assert set(members) == {
-            *("bin", "bin/one", "bin/two", "bin/.wh.gone", "link", "pipe", "proc", ".wh.nothing"),
+            *(
+                "bin",
+                "bin/proc",
+                "bin/proc/file",
+                "bin/one",
+                "bin/two",
+                "bin/.wh.gone",
+                "link",
+                "pipe",
+                "proc",
+                ".wh.nothing",
+            ),
         }
         assert members["bin/one"].mode == 0o4755
         assert members["bin/two"].linkname == "bin/one"

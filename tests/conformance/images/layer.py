@@ -8,6 +8,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -105,15 +106,12 @@ def _write(directory: Path, archive: tarfile.TarFile) -> None:
             archive.addfile(_empty(f"{name}/{OPAQUE}"))
 
 
-def _walk(directory: Path) -> Iterator[Path]:
+def _walk(directory: Path, without: AbstractSet[str] = _LEFT_OUT) -> Iterator[Path]:
     """All below a directory, sorted, parents first; links are not followed."""
     for entry in sorted(directory.iterdir()):
         yield entry
-        if entry.is_dir() and not entry.is_symlink():
-            inside = _walk(entry)
-            if entry.parent / entry.name in {directory / name for name in _LEFT_OUT}:
-                continue
-            yield from inside
+        if entry.is_dir() and not entry.is_symlink() and entry.name not in without:
+            yield from _walk(entry, frozenset())
 
 
 def _empty(name: str) -> tarfile.TarInfo:

@@ -29,7 +29,7 @@ class Images:
     """The OCI layout and the stages of the images in it.
 
     Attributes:
-        layout: the directory; its index names each image.
+        layout: the directory; its index has each image as ``NAME:latest``.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class Images:
             known = stage.home() / f"{name}.json"
             if known.exists():
                 descriptor = json.loads(known.read_text())["manifest"]
-                manifests.append({**descriptor, "annotations": {_NAME: name}})
+                manifests.append({**descriptor, "annotations": {_NAME: f"{name}:latest"}})
         kind = f"{_OCI}.index.v1+json"
         index = {"schemaVersion": 2, "mediaType": kind, "manifests": manifests}
         atomic.write_json(self.layout / "index.json", index)

@@ -6,6 +6,7 @@ fails.
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
@@ -43,8 +44,9 @@ exec chroot "$root" /bin/sh -euc "$script" sh "$@"
 """
 
 
+@functools.cache
 def home() -> Path:
-    """Where stages and images are kept."""
+    """Where stages and images are kept, of whoever runs the tests: it stays where it was first."""
     return paths.private_dir(paths.cache_home() / "conformance-images")
 
 
