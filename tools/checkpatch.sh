@@ -31,7 +31,7 @@ libc=PREFER_DEFINED_ATTRIBUTE_MACRO,STRCPY,STRLCPY,USE_NEGATIVE_ERRNO,ARRAY_SIZE
 libc=$libc,EMBEDDED_FUNCTION_NAME
 
 mapfile -t files < <(find kernel/files -name '*.[ch]' | sort)
-mapfile -t programs < <(find guest bench -name '*.[ch]' | sort)
+mapfile -t programs < <(find guest netpolicy bench -name '*.[ch]' | sort)
 mapfile -t patches < <(find kernel/patches -name '*.patch' | sort)
 check=(perl "$tree/scripts/checkpatch.pl" "${common[@]}")
 status=0

@@ -12,7 +12,9 @@ packages=(
 	musl-tools                                           # the guest's init
 	ccache                                               # a second kernel build takes seconds
 	python3-venv                                         # the virtual environment
+	passt                                                # networks of containers
 	busybox-static cpio redis-server redis-tools tmux    # the tests
+	iproute2                                             # named networks, the tests
 	e2fsprogs                                            # mke2fs: writable layers
 	erofs-utils zstd                                     # the tests of images
 	docker-registry                                      # the tests of pull and push

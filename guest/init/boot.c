@@ -39,6 +39,30 @@ static const char *add_mount(struct boot *boot, const uint8_t *payload, size_t s
 	return NULL;
 }
 
+static const char *add_file(struct boot *boot, const uint8_t *payload, size_t size)
+{
+	struct boot_file *file = &boot->files[boot->file_count];
+	const char *why;
+
+	if (boot->file_count == DRUPE_FILES_MAX)
+		return "too many files";
+	file->payload = malloc(size);
+	if (!file->payload)
+		return "out of memory";
+	memcpy(file->payload, payload, size);
+	why = file_parse(file->payload, size, &file->text);
+	for (uint32_t i = 0; i < boot->file_count && !why; i++)
+		if (!strcmp(boot->files[i].text.path, file->text.path))
+			why = "two files at one path";
+	if (why) {
+		free(file->payload);
+		file->payload = NULL;
+		return why;
+	}
+	boot->file_count++;
+	return NULL;
+}
+
 static const char *add_sysctl(struct boot *boot, const uint8_t *payload, size_t size)
 {
 	struct boot_sysctl *entry = &boot->sysctls[boot->sysctl_count];
@@ -92,6 +116,12 @@ const char *boot_add(struct boot *boot, uint16_t type, const uint8_t *payload, s
 	switch (type) {
 	case DRUPE_MOUNT:
 		return add_mount(boot, payload, size);
+	case DRUPE_FILE:
+		return add_file(boot, payload, size);
+	case DRUPE_INTERFACE:
+	case DRUPE_ADDRESS:
+	case DRUPE_ROUTE:
+		return boot_network_add(&boot->network, type, payload, size);
 	case DRUPE_SYSCTL:
 		return add_sysctl(boot, payload, size);
 	case DRUPE_LIMIT:
@@ -107,5 +137,7 @@ void boot_clear(struct boot *boot)
 		free(boot->mounts[i].payload);
 	for (uint32_t i = 0; i < boot->sysctl_count; i++)
 		free(boot->sysctls[i].payload);
+	for (uint32_t i = 0; i < boot->file_count; i++)
+		free(boot->files[i].payload);
 	memset(boot, 0, sizeof(*boot));
 }

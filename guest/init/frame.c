@@ -28,6 +28,11 @@ static const struct rule rules[] = {
 	{ DRUPE_HOSTNAME, true, 1, DRUPE_HOSTNAME_MAX },
 	{ DRUPE_MOUNT, false, sizeof(struct drupe_mount) + 4, MOUNT_BYTES },
 	EMPTY(DRUPE_BOOT),
+	{ DRUPE_INTERFACE, false, sizeof(struct drupe_interface) + 1,
+	  sizeof(struct drupe_interface) + DRUPE_INTERFACE_NAME_MAX },
+	EXACTLY(DRUPE_ADDRESS, struct drupe_address),
+	EXACTLY(DRUPE_ROUTE, struct drupe_route),
+	{ DRUPE_FILE, false, sizeof(struct drupe_file) + 3, DRUPE_FRAME_MAX },
 	EXACTLY(DRUPE_RESTART, struct drupe_restart),
 	{ DRUPE_HEALTH, false, sizeof(struct drupe_health) + 1, DRUPE_FRAME_MAX },
 	EXACTLY(DRUPE_LIMIT, struct drupe_limit),
@@ -50,6 +55,7 @@ static const struct rule rules[] = {
 	EMPTY(DRUPE_DETACH),
 	EXACTLY(DRUPE_KILL, struct drupe_signal),
 	EXACTLY(DRUPE_STOP, struct drupe_stop),
+	{ DRUPE_FILE_UPDATE, false, sizeof(struct drupe_file) + 3, DRUPE_FRAME_MAX },
 	EXACTLY(DRUPE_STATS, struct drupe_stats),
 };
 
@@ -133,5 +139,27 @@ const char *mount_parse(const uint8_t *payload, size_t size, uint32_t *flags,
 		return "a mount needs a file system type";
 	if (*text->target != '/' || holds_dotdot(text->target))
 		return "a mount target is an absolute path without '..'";
+	return NULL;
+}
+
+const char *file_parse(const uint8_t *payload, size_t size, struct file_text *file)
+{
+	const uint8_t *path = payload + sizeof(struct drupe_file);
+	const uint8_t *end = payload + size;
+	const uint8_t *nul;
+
+	if (size < sizeof(struct drupe_file))
+		return "wrong frame size";
+	memcpy(&file->mode, payload, sizeof(file->mode));
+	if (file->mode & ~0777u)
+		return "a file has permissions of at most 0777";
+	nul = memchr(path, 0, (size_t)(end - path));
+	if (!nul || nul - path >= PATH_BYTES)
+		return "a file needs a path";
+	file->path = (const char *)path;
+	file->content = nul + 1;
+	file->size = (size_t)(end - file->content);
+	if (*file->path != '/' || nul[-1] == '/' || holds_dotdot(file->path))
+		return "a file has an absolute path without '..'";
 	return NULL;
 }

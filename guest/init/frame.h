@@ -28,4 +28,14 @@ struct mount_text {
 const char *mount_parse(const uint8_t *payload, size_t size, uint32_t *flags,
 			struct mount_text *text);
 
+struct file_text {
+	uint32_t mode;
+	const char *path;
+	const uint8_t *content;
+	size_t size;
+};
+
+/* Splits a FILE payload; the pointers lead into it. NULL or what is wrong. */
+const char *file_parse(const uint8_t *payload, size_t size, struct file_text *file);
+
 #endif

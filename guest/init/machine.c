@@ -8,20 +8,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "boot.h"
+#include "etc.h"
 #include "group.h"
 #include "mounts.h"
+#include "network.h"
 #include "upper.h"
 #include "services.h"
 
@@ -47,21 +46,6 @@ void machine_init(void)
 	if (fd >= 3)
 		close(fd);
 	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void raise_loopback(void)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request;
-
-	/* A fitted kernel may lack INET. */
-	if (fd < 0)
-		return;
-	memset(&request, 0, sizeof(request));
-	strcpy(request.ifr_name, "lo");
-	request.ifr_flags = IFF_UP;
-	ioctl(fd, SIOCSIFFLAGS, &request);
-	close(fd);
 }
 
 static int write_sysctl(const struct boot_sysctl *entry, char *text, size_t size)
@@ -104,8 +88,12 @@ int machine_boot(const struct boot *boot, char *text, size_t size)
 			 strerror(error));
 		return error;
 	}
-	raise_loopback();
-	return 0;
+	return network_make(&boot->network, text, size);
+}
+
+int machine_update(const struct file_text *file)
+{
+	return etc_update(file);
 }
 
 void machine_layers(struct layers *layers)

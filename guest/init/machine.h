@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct boot;
+struct file_text;
 struct layers;
 
 void machine_init(void);
@@ -19,6 +20,8 @@ int machine_accept(int control);	/* nonblocking descriptor or -errno */
 /* Mounts and devices. 0, or a positive errno with the reason in @text. */
 int machine_boot(const struct boot *boot, char *text, size_t size);
 void machine_layers(struct layers *layers);	/* of the root, see files/services.h */
+/* New content of a file that @boot held. 0 or a positive errno. */
+int machine_update(const struct file_text *file);
 int machine_proc(void);			/* a directory: the machine's /proc */
 int machine_ptmx(void);			/* a new PTY's master or -errno */
 void machine_child(void);		/* in a new child, before all else */

@@ -14,9 +14,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "frame.h"
 
 #define FIRST_FD	3
 
@@ -63,6 +66,12 @@ int machine_proc(void)
 	if (proc < 0)
 		proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return proc;
+}
+
+/* It made no files; as if it had one. */
+int machine_update(const struct file_text *file)
+{
+	return strcmp(file->path, "/etc/hosts") ? ENOENT : 0;
 }
 
 int machine_ptmx(void)

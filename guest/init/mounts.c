@@ -13,6 +13,7 @@
 
 #include "boot.h"
 #include "devices.h"
+#include "etc.h"
 #include "place.h"
 #include "reason.h"
 #include "upper.h"
@@ -147,6 +148,8 @@ int mounts_make(const struct boot *boot, int *pts, char *text, size_t size)
 	for (uint32_t i = 1; i < boot->count && !error; i++)
 		if (!(boot->mounts[i].flags & DRUPE_MOUNT_LAYER))
 			error = mount_below(root, &boot->mounts[i], &reason);
+	if (!error)
+		error = etc_make(root, boot, text, size);
 	if (!error && (fchdir(root) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 ||
 		       chroot(".") < 0 || chdir("/") < 0))
 		error = reason_give(&reason, errno, "failed to enter the root");

@@ -81,6 +81,32 @@ int place_open(int root, const char *path)
 	return place;
 }
 
+int place_file(int root, const char *path)
+{
+	const char *name = strrchr(path, '/');
+	char parent[PATH_MAX];
+	int directory, file, error;
+
+	if (!name || (size_t)(name - path) >= sizeof(parent)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(parent, path, (size_t)(name - path));
+	parent[name - path] = 0;
+	name++;
+	directory = place_open(root, parent);
+	if (directory < 0)
+		return -1;
+	file = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (file < 0 && errno == ENOENT &&
+	    (mknodat(directory, name, S_IFREG | 0644, 0) == 0 || errno == EEXIST))
+		file = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	error = errno;
+	close(directory);
+	errno = error;
+	return file;
+}
+
 int place_mount(int place, const char *source, const char *type, unsigned long flags,
 		const char *options)
 {

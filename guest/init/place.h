@@ -5,6 +5,11 @@
 
 /* An O_PATH descriptor of a directory below @root, made if missing; -1 and errno. */
 int place_open(int root, const char *path);
+/*
+ * An O_PATH descriptor of a file below @root, made with its parents if missing; a
+ * link at the end of @path is not followed. -1 and errno.
+ */
+int place_file(int root, const char *path);
 /* Mounts on what @place is. 0 or -1 and errno. */
 int place_mount(int place, const char *source, const char *type, unsigned long flags,
 		const char *options);

@@ -211,6 +211,22 @@ static const char *take_stop(struct session *session, const uint8_t *payload)
 	return NULL;
 }
 
+static const char *take_file(struct session *session, const uint8_t *payload, size_t size)
+{
+	struct file_text file;
+	const char *why = file_parse(payload, size, &file);
+	int error;
+
+	if (why)
+		return why;
+	error = container.booted ? machine_update(&file) : ENOENT;
+	if (error)
+		session_fail(session, DRUPE_STAGE_REQUEST, error, "no such file to update");
+	else
+		session_send(session, DRUPE_DONE, NULL, 0);
+	return NULL;
+}
+
 static const char *take_running(struct session *session, uint16_t type, const uint8_t *payload,
 				size_t size)
 {
@@ -243,6 +259,10 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 	case DRUPE_HOSTNAME:
 	case DRUPE_MOUNT:
 	case DRUPE_BOOT:
+	case DRUPE_INTERFACE:
+	case DRUPE_ADDRESS:
+	case DRUPE_ROUTE:
+	case DRUPE_FILE:
 	case DRUPE_SYSCTL:
 	case DRUPE_HEALTH:
 		return take_boot(session, type, payload, size);
@@ -274,6 +294,9 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 					: take_boot(session, type, payload, size);
 	case DRUPE_STATS:
 		return take_stats(session, payload);
+	case DRUPE_FILE_UPDATE:
+		return session->state == SESSION_IDLE ? take_file(session, payload, size)
+						      : out_of_order;
 	case DRUPE_STOP:
 		return session->state == SESSION_IDLE || session->state == SESSION_STOP
 			? take_stop(session, payload) : out_of_order;

@@ -6,11 +6,15 @@ Container kernels are not spawned here: they start from a fork that is jailed st
 
 from __future__ import annotations
 
-import subprocess
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drupe.errors import CommandError, HostError
+
+if TYPE_CHECKING:
+    import subprocess
 
 _STDERR_TAIL_BYTES = 8192
 
@@ -29,6 +33,8 @@ def run(
         HostError: there is no such program.
         CommandError: it failed; holds the end of its standard error.
     """
+    import subprocess
+
     try:
         done = subprocess.run(
             list(argv),
@@ -63,6 +69,8 @@ def run_logged(
     Raises:
         HostError: there is no such program.
     """
+    import subprocess
+
     with log.open("ab") as sink:
         try:
             child = subprocess.Popen(
@@ -88,6 +96,55 @@ def run_logged(
             raise
 
 
+class Daemon:
+    """A program that goes to the background by itself once it is ready, or fails before.
+
+    Nothing slow is imported for it: it is on the path of a run.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, env: Mapping[str, str], inherit: Sequence[int] = ()
+    ) -> None:
+        """Starts it. The descriptors ``inherit`` are its own too, with the same numbers.
+
+        Raises:
+            HostError: there is no such program.
+        """
+        self._argv = argv
+        self._complaints = os.memfd_create("complaints", os.MFD_CLOEXEC)
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        moves = [(null, 0), (null, 1), (self._complaints, 2), *((fd, fd) for fd in inherit)]
+        try:
+            self._pid = os.posix_spawn(
+                argv[0],
+                list(argv),
+                env,
+                file_actions=[(os.POSIX_SPAWN_DUP2, *move) for move in moves],
+                setsigmask=(),
+            )
+        except OSError as error:
+            os.close(self._complaints)
+            raise HostError(f"failed to run '{argv[0]}': {error.strerror}") from error
+        finally:
+            os.close(null)
+
+    def wait_ready(self, *, hint: str | None = None) -> None:
+        """Waits until it is in the background.
+
+        Raises:
+            CommandError: it failed; holds the end of its standard error.
+        """
+        try:
+            _, status = os.waitpid(self._pid, 0)
+            code = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:  # a caller that ignores SIGCHLD
+            code = 0
+        stderr = os.pread(self._complaints, _STDERR_TAIL_BYTES, 0).decode(errors="replace")
+        os.close(self._complaints)
+        if code != 0:
+            raise CommandError(self._argv, code, stderr, hint=hint)
+
+
 def pipeline(stages: Sequence[Sequence[str]], *, hint: str | None = None) -> None:
     """Runs programs that each read what the one before wrote, to the end of all of them.
 
@@ -98,6 +155,7 @@ def pipeline(stages: Sequence[Sequence[str]], *, hint: str | None = None) -> Non
         CommandError: one failed; holds the end of its standard error. Where several failed, the
             last one that was not merely cut off by its neighbour.
     """
+    import subprocess
     import tempfile
 
     children: list[subprocess.Popen[bytes]] = []
@@ -139,8 +197,8 @@ def pipeline(stages: Sequence[Sequence[str]], *, hint: str | None = None) -> Non
 
 
 def _end_session(child: subprocess.Popen[bytes]) -> None:
-    import os
     import signal
+    import subprocess
 
     try:
         os.killpg(child.pid, signal.SIGTERM)

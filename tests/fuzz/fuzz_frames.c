@@ -61,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		switch (frame.type) {
 		case DRUPE_HOSTNAME:
 		case DRUPE_MOUNT:
+		case DRUPE_INTERFACE ... DRUPE_FILE:
 		case DRUPE_LIMIT:
 		case DRUPE_SYSCTL:
 			why = boot_add(&boot, frame.type, payload, frame.size);

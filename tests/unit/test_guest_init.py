@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import os
 import re
@@ -29,11 +30,11 @@ WINDOW = 262144
 FRAME_MAX = 131072
 WAIT_S = 30.0
 
-HELLO, HOSTNAME, MOUNT, BOOT = 1, 16, 17, 18
+HELLO, HOSTNAME, MOUNT, BOOT, INTERFACE, ADDRESS, ROUTE, FILE = 1, *range(16, 23)
 RESTART, HEALTH, LIMIT, SYSCTL = range(23, 27)
 ARG, ENV, CWD, USER, GROUP, RLIMIT, TERMINAL, START, CAPABILITIES, UMASK, OOM = range(32, 43)
 STDIN, STDIN_EOF, SIGNAL, WINDOW_SIZE, DETACH = range(48, 53)
-KILL, STOP, STATS = 64, 65, 67
+KILL, STOP, FILE_UPDATE, STATS = range(64, 68)
 READY, STARTED, STDOUT, STDERR, CREDIT, EXITED, DONE, ERROR, FIGURES = range(128, 137)
 START_MAIN, START_STDIN, START_DETACHED, START_LOG, START_HELPER = 1, 2, 4, 8, 16
 STAGE_PROTOCOL, STAGE_BOOT, STAGE_PROCESS, STAGE_EXEC, STAGE_REQUEST = range(1, 6)
@@ -52,6 +53,22 @@ def hello(magic: int = MAGIC, version: int = 2) -> bytes:
 def mount(target: str, flags: int = 0, kind: str = "tmpfs") -> bytes:
     strings = f"{kind}\0none\0{target}\0\0".encode()
     return frame(MOUNT, struct.pack("<I", flags) + strings)
+
+
+def interface(index: int = 0, mtu: int = 1500, name: bytes = b"eth0", zero: int = 0) -> bytes:
+    return frame(INTERFACE, struct.pack("<II6sH", index, mtu, b"\x02abcde", zero) + name)
+
+
+def address(index: int = 0, family: int = 4, prefix: int = 24, zero: int = 0) -> bytes:
+    return frame(ADDRESS, struct.pack("<IBBH16s", index, family, prefix, zero, b"\x0a"))
+
+
+def route(index: int = 0, family: int = 4, prefix: int = 0) -> bytes:
+    return frame(ROUTE, struct.pack("<IBBHI16s16s", index, family, prefix, 0, 0, b"", b"\x0a"))
+
+
+def small_file(path: bytes = b"/etc/hosts", mode: int = 0o644, kind: int = FILE) -> bytes:
+    return frame(kind, struct.pack("<I", mode) + path + b"\0content")
 
 
 @dataclasses.dataclass
@@ -382,6 +399,33 @@ def test_broken_rules_end_the_session_only(booted: Guest, data: bytes, text: str
         (frame(HEALTH, struct.pack("<6I", 1, 1, 0, 0, 1, 0) + b"a"), "not a health check"),
         (frame(HEALTH, struct.pack("<6I", 1, 1, 0, 0, 0, 0) + b"a\0"), "not a health check"),
         (frame(HEALTH, struct.pack("<6I", 1, 1, 0, 0, 1, 0) + b"a\0") * 2, "came twice"),
+        (interface() * 2, "an interface came twice"),
+        (interface(index=8), "no such interface"),
+        (interface(zero=1), "no such interface"),
+        (interface(mtu=67), "an MTU is 68 to 65535"),
+        (interface(mtu=65536), "an MTU is 68 to 65535"),
+        (interface(name=b"a/b"), "not a name of an interface"),
+        (interface(name=b".."), "not a name of an interface"),
+        (interface(name=b"a\0b"), "not a name of an interface"),
+        (interface(name=b"a" * 16), "wrong frame size"),
+        (b"".join(interface(index=n % 8) for n in range(9)), "too many interfaces"),
+        (address(), "of an interface that was not named"),
+        (interface() + address(index=1), "of an interface that was not named"),
+        (interface() + address(family=5), "not an address"),
+        (interface() + address(prefix=33), "not an address"),
+        (interface() + address(family=6, prefix=129), "not an address"),
+        (interface() + address(zero=1), "not an address"),
+        (interface() + address() * 33, "too many addresses"),
+        (route(), "of an interface that was not named"),
+        (interface() + route(prefix=33), "not an address"),
+        (interface() + route() * 65, "too many routes"),
+        (small_file(mode=0o4755), "permissions of at most 0777"),
+        (small_file(path=b"etc/hosts"), "an absolute path without '..'"),
+        (small_file(path=b"/a/../etc/hosts"), "an absolute path without '..'"),
+        (small_file(path=b"/etc/"), "an absolute path without '..'"),
+        (frame(FILE, bytes(4) + b"/etc/hosts"), "a file needs a path"),
+        (small_file() * 2, "two files at one path"),
+        (b"".join(small_file(path=b"/%d" % n) for n in range(33)), "too many files"),
     ],
 )
 def test_broken_boot(guest: Guest, data: bytes, text: str) -> None:
@@ -391,6 +435,24 @@ def test_broken_boot(guest: Guest, data: bytes, text: str) -> None:
     assert (error.stage, text in error.text) == (STAGE_PROTOCOL, True), error
     # The first session is gone before a main process was: power-off.
     assert guest.ended() == 0
+
+
+def test_a_network_and_files_before_boot(guest: Guest) -> None:
+    session = guest.session()
+    session.send(mount("/") + interface() + address() + address(family=6, prefix=64) + route())
+    session.send(interface(index=1, name=b"net1", mtu=65535) + small_file())
+    session.send(small_file(path=b"/etc/resolv.conf") + frame(BOOT))
+    assert session.frame() == (READY, b"")
+
+
+def test_a_file_is_updated(booted: Guest) -> None:
+    session = booted.session()
+    session.send(small_file(kind=FILE_UPDATE))
+    assert session.frame() == (DONE, b"")
+    session.send(small_file(kind=FILE_UPDATE, path=b"/etc/passwd"))
+    error = session.error()
+    assert (error.stage, error.number) == (STAGE_REQUEST, errno.ENOENT)
+    assert "no such file to update" in error.text
 
 
 def test_process_before_boot(guest: Guest) -> None:

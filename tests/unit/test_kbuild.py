@@ -178,10 +178,10 @@ def test_the_same_entries_give_the_same_archive() -> None:
 def test_the_guest_key_sees_source_and_compiler(tmp_path: Path) -> None:
     (tmp_path / "init").mkdir()
     (tmp_path / "init/main.c").write_text("one")
-    one = initramfs.guest_key(tmp_path, "gcc")
-    assert initramfs.guest_key(tmp_path, "musl-gcc") != one
+    one = initramfs.guest_key([tmp_path], "gcc")
+    assert initramfs.guest_key([tmp_path], "musl-gcc") != one
     (tmp_path / "init/main.c").write_text("two")
-    assert initramfs.guest_key(tmp_path, "gcc") != one
+    assert initramfs.guest_key([tmp_path], "gcc") != one
 
 
 def test_a_missing_initramfs_is_named(data: Path) -> None:

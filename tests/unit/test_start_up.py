@@ -13,7 +13,7 @@ import drupe
 SLOW = {
     "asyncio", "dataclasses", "hashlib", "inspect", "logging", "secrets", "shutil", "subprocess",
     "tempfile", "urllib.request",
-    "drupe.api", "drupe.aio", "drupe.process", "drupe.kconfig", "drupe.kbuild.build",
+    "drupe.api", "drupe.aio", "drupe.kconfig", "drupe.kbuild.build",
     "drupe.kbuild.initramfs", "drupe.image.busybox", "drupe.platform.probe",
 }  # fmt: skip
 

@@ -15,7 +15,8 @@
  *
  *	host				guest
  *	HELLO				HELLO
- *	[HOSTNAME MOUNT* SYSCTL* LIMIT* RESTART? HEALTH? BOOT]
+ *	[HOSTNAME MOUNT* FILE* INTERFACE* ADDRESS* ROUTE* SYSCTL* LIMIT* RESTART?
+ *	 HEALTH? BOOT]
  *					READY | ERROR		first session only
  *	[ARG+ ENV* CWD? USER? GROUP* RLIMIT* CAPABILITIES? UMASK? OOM?
  *	 TERMINAL? START]
@@ -25,9 +26,9 @@
  *	[DETACH]
  *					EXITED
  *
- * or, after HELLO, one of the requests KILL, STOP, LIMIT, RESTART (once the
- * container is booted), which the guest answers with DONE or ERROR, or STATS,
- * which it answers with STATS.
+ * or, after HELLO, one of the requests KILL, STOP, FILE_UPDATE, LIMIT, RESTART
+ * (once the container is booted), which the guest answers with DONE or ERROR, or
+ * STATS, which it answers with STATS.
  *
  * Flow control: the host may have at most `credit` bytes of STDIN payload
  * under way; it starts with DRUPE_STDIN_WINDOW and grows by each
@@ -51,6 +52,10 @@
 #define DRUPE_COUNT_MAX		65536u
 #define DRUPE_GROUPS_MAX	1024u
 #define DRUPE_MOUNTS_MAX	256u
+#define DRUPE_FILES_MAX		32u
+#define DRUPE_INTERFACES_MAX	8u
+#define DRUPE_ADDRESSES_MAX	32u
+#define DRUPE_ROUTES_MAX	64u
 #define DRUPE_STDIN_WINDOW	262144u
 #define DRUPE_HOSTNAME_MAX	64u
 #define DRUPE_ERROR_MAX		4096u
@@ -69,7 +74,11 @@ enum drupe_type {
 	DRUPE_HOSTNAME = 16,	/* the name, no NUL */
 	DRUPE_MOUNT,		/* struct drupe_mount, then its strings */
 	DRUPE_BOOT,		/* empty: mount all, make the devices */
-	DRUPE_RESTART = 23,	/* struct drupe_restart; later: instead of the former */
+	DRUPE_INTERFACE,	/* struct drupe_interface, then its name, no NUL */
+	DRUPE_ADDRESS,		/* struct drupe_address */
+	DRUPE_ROUTE,		/* struct drupe_route */
+	DRUPE_FILE,		/* struct drupe_file, its path with a NUL, its content */
+	DRUPE_RESTART,	/* struct drupe_restart; later: instead of the former */
 	DRUPE_HEALTH,		/* struct drupe_health, then arguments, a NUL after each */
 	DRUPE_LIMIT,		/* struct drupe_limit; later: instead of the former */
 	DRUPE_SYSCTL,		/* a path below /proc/sys, NUL, the value */
@@ -97,6 +106,7 @@ enum drupe_type {
 	/* host to guest: requests of their own */
 	DRUPE_KILL = 64,	/* struct drupe_signal: to the main process */
 	DRUPE_STOP,		/* struct drupe_stop: orderly power-off */
+	DRUPE_FILE_UPDATE,	/* as FILE: new content of one that BOOT made */
 	DRUPE_STATS = 67,	/* struct drupe_stats */
 
 	/* guest to host */
@@ -137,6 +147,50 @@ struct drupe_hello {
  */
 struct drupe_mount {
 	uint32_t flags;
+};
+
+#define DRUPE_INTERFACE_NAME_MAX	15u	/* bytes of an interface's name */
+
+/*
+ * One network device of the container kernel, the index-th that the platform
+ * gave it. It gets this address, this name, and comes up. Frames of one
+ * container name different devices.
+ */
+struct drupe_interface {
+	uint32_t index;
+	uint32_t mtu;		/* 68..65535 */
+	uint8_t mac[6];
+	uint16_t zero;
+};
+
+/* An address of an interface that was named before, usable at once. */
+struct drupe_address {
+	uint32_t index;		/* of the interface */
+	uint8_t family;		/* 4 or 6 */
+	uint8_t prefix;		/* bits, at most 32 or 128 */
+	uint16_t zero;
+	uint8_t address[16];	/* in network order; the rest of an IPv4 one is 0 */
+};
+
+/* A route over an interface that was named before. */
+struct drupe_route {
+	uint32_t index;		/* of the interface */
+	uint8_t family;		/* 4 or 6 */
+	uint8_t prefix;		/* bits; 0: the default route */
+	uint16_t zero;
+	uint32_t metric;
+	uint8_t target[16];
+	uint8_t gateway[16];	/* all 0: none, the target is on the link */
+};
+
+/*
+ * A small file that appears at an absolute path in the container, whatever
+ * lies there; a link at its end is covered, not followed. Parents and file are
+ * made below the root if missing; where that cannot be, on a root that is only
+ * read, the file is left out. The path holds no ".." component.
+ */
+struct drupe_file {
+	uint32_t mode;		/* permissions, at most 0777 */
 };
 
 struct drupe_rlimit {

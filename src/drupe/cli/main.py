@@ -36,6 +36,7 @@ TOPICS = {
         "export": "write all files of a container as a tar",
         "commit": "make an image of a container",
         "logs": "show what a container's main process wrote",
+        "port": "show which ports of the host lead to a container",
         "inspect": "show everything about containers, their jail included",
     },
     "Images": {

@@ -12,6 +12,7 @@ from drupe.cli.listing import Column, Listing, shorten
 from drupe.cli.output import ago, open_store, status_text
 from drupe.container.record import Condition, Record
 from drupe.errors import NotFoundError, StateError
+from drupe.net.ports import show
 
 EXAMPLES = (
     ("containers that run", "drupe ps"),
@@ -38,6 +39,14 @@ def _short(identity: str, *, full: bool) -> str:
     return identity if full else identity[:_SHORT_ID_DIGITS]
 
 
+def _ports(entry: _Entry) -> str:
+    """What the host listens for while it runs."""
+    if entry.condition.state is not State.RUNNING:
+        return ""
+    ports = entry.record.spec.network.ports
+    return ", ".join(f"{show(port)}->{port.guest}/{port.protocol}" for port in ports)
+
+
 def _time(ns: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(ns / 1e9))
 
@@ -57,6 +66,7 @@ def _as_json(entry: _Entry) -> dict[str, object]:
         "pid": condition.pid,
         "exit_status": condition.status,
         "labels": spec.labels,
+        "ports": [port._asdict() for port in spec.network.ports],
     }
 
 
@@ -72,6 +82,7 @@ _LISTING = Listing[_Entry](
         "CreatedAt": Column("CREATED AT", lambda e, _: _time(e.record.spec.created_ns)),
         "Status": Column("STATUS", lambda e, _: status_text(e.condition)),
         "State": Column("STATE", lambda e, _: str(e.condition.state)),
+        "Ports": Column("PORTS", lambda e, _: _ports(e)),
         "Names": Column("NAMES", lambda e, _: e.record.spec.name),
         "Pid": Column("PID", lambda e, _: str(e.condition.pid or "")),
         "Platform": Column("PLATFORM", lambda e, _: e.record.spec.platform),
@@ -79,7 +90,7 @@ _LISTING = Listing[_Entry](
             "LABELS", lambda e, _: ",".join(f"{k}={v}" for k, v in e.record.spec.labels.items())
         ),
     },
-    table=("ID", "Image", "Command", "RunningFor", "Status", "Names"),
+    table=("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"),
     quiet="ID",
     document=_as_json,
     filters={

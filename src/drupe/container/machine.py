@@ -9,6 +9,7 @@ from pathlib import Path
 
 from drupe.container import layer
 from drupe.container.bounds import confine, make_groups, place
+from drupe.container.connection import connected
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.container.storage import DISK
@@ -17,7 +18,7 @@ from drupe.guest.protocol import LimitKind, Type
 from drupe.guest.session import Session, connect, short_name
 from drupe.guest.spec import Care, Mount, boot_frames
 from drupe.jail.plan import Share
-from drupe.platform.base import MachineFiles, MachineSpec, Platform
+from drupe.platform.base import MachineFiles, MachineSpec, Platform, Wire
 
 BOOT_TIMEOUT_S = 60.0
 
@@ -115,14 +116,32 @@ def start_machine(
         HostError: this host refused.
         SpecError: the specification cannot be said in the protocol.
     """
-    frames = boot_frames(
-        spec.hostname,
-        guest_mounts(spec, platform),
-        sysctls=spec.tuning.sysctls,
-        limits=_limits(spec),
-        care=guest_care(spec),
-    )
     groups = make_groups(record, spec)
+    with connected(spec) as connection:
+        frames = boot_frames(
+            spec.hostname,
+            guest_mounts(spec, platform),
+            sysctls=spec.tuning.sysctls,
+            limits=_limits(spec),
+            care=guest_care(spec),
+            further=connection.frames,
+        )
+        session, pid = _start(record, spec, platform, connection.wires)
+        try:
+            on_step("machine")
+            confine(groups, pid)
+            session.send(frames)
+            connection.wait_ready()
+        except BaseException:
+            session.close()
+            raise
+    return session
+
+
+def _start(
+    record: Record, spec: ContainerSpec, platform: Platform, wires: tuple[Wire, ...]
+) -> tuple[Session, int]:
+    """Opens what the machine inherits, and starts it; its first session and its process."""
 
     def begin(pid: int) -> None:
         record.begin_run(pid)
@@ -138,7 +157,7 @@ def start_machine(
         if spec.storage.layer == DISK:
             disk = layer.open_layer(record.directory / layer.NAME)
             opened.append(disk)
-        files = MachineFiles(listener.fileno(), opened[0], log, opened[1], disk)
+        files = MachineFiles(listener.fileno(), opened[0], log, opened[1], disk, wires)
         # Before anybody can know of the machine: the guest boots for its first connection only.
         session = Session(connect(record.control))
         try:
@@ -146,18 +165,11 @@ def start_machine(
         except BaseException:
             session.close()
             raise
+        return session, pid
     finally:
         listener.close()
         for descriptor in opened:
             os.close(descriptor)
-    try:
-        on_step("machine")
-        confine(groups, pid)
-        session.send(frames)
-    except BaseException:
-        session.close()
-        raise
-    return session
 
 
 def await_boot(record: Record, session: Session, on_step: Step = lambda _: None) -> None:

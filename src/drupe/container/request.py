@@ -18,6 +18,7 @@ from drupe.container.limits import (
     parse_cpus,
     parse_cpuset,
 )
+from drupe.container.networks import NetworkRequest, resolve_network
 from drupe.container.settings import (
     Settings,
     check_oom_score,
@@ -92,6 +93,7 @@ class RunRequest(NamedTuple):
         readonly: the root cannot be written.
         tmpfs: file systems in memory, PATH[:OPTION,...] each.
         storage_options: of the writable layer: size=SIZE, layer=disk or layer=memory.
+        network: how it is connected, and what may be reached.
     """
 
     image: str | None = None
@@ -132,6 +134,7 @@ class RunRequest(NamedTuple):
     readonly: bool = False
     tmpfs: tuple[str, ...] = ()
     storage_options: tuple[str, ...] = ()
+    network: NetworkRequest = NetworkRequest()
 
 
 def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
@@ -144,11 +147,12 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
     platform = find_platform(wanted.platform or default_platform()).name
     image, rootfs = _root(wanted)
     defaults = ImageConfig() if image is None else image.config
+    kernel = find_kernel(wanted.kernel)
     return ContainerSpec(
         id=container_id,
         name=name,
         platform=platform,
-        kernel=str(find_kernel(wanted.kernel).linux),
+        kernel=str(kernel.linux),
         initramfs=str(find_initramfs()),
         memory_bytes=wanted.memory_bytes,
         image=None if image is None else str(image.root),
@@ -173,6 +177,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
             parse_sysctls(wanted.sysctls),
             0 if wanted.shm_size is None else parse_shm_size(wanted.shm_size),
         ),
+        network=resolve_network(wanted.network, kernel.config, defaults.ports),
         stopping=Stopping(
             parse_signal(wanted.stop_signal or defaults.stop_signal or "TERM"),
             GRACE_S if wanted.stop_timeout_s is None else check_grace(wanted.stop_timeout_s),

@@ -14,6 +14,7 @@ from drupe.container.stopping import Stopping
 from drupe.container.storage import Storage
 from drupe.container.tuning import Tuning
 from drupe.errors import SpecError
+from drupe.net.config import Network
 
 MEMORY_DEFAULT_BYTES = 512 << 20
 MEMORY_LEAST_BYTES = 32 << 20
@@ -74,6 +75,7 @@ class ContainerSpec(NamedTuple):
         restart: whether its main process is started again.
         health: its health checks.
         storage: where what it writes goes.
+        network: how it is connected.
     """
 
     id: str
@@ -106,6 +108,7 @@ class ContainerSpec(NamedTuple):
     restart: Restart = Restart()
     health: Checks = Checks()
     storage: Storage = Storage()
+    network: Network = Network()
 
 
 def check_name(name: str) -> str:

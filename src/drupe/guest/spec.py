@@ -140,10 +140,12 @@ def boot_frames(
     sysctls: Mapping[str, str] = MappingProxyType({}),
     limits: Mapping[LimitKind, int] = MappingProxyType({}),
     care: Care = Care(),  # noqa: B008 (never changed)
+    further: bytes = b"",
 ) -> bytes:
     """The frames that make a container of a booted guest.
 
-    ``sysctls`` maps paths below /proc/sys to values.
+    ``sysctls`` maps paths below /proc/sys to values. ``further`` are frames that other
+    modules made: networks, files.
 
     Raises:
         SpecError: they cannot be said in the protocol; names what.
@@ -165,8 +167,7 @@ def boot_frames(
         payload = _text("sysctl", path) + b"\0" + _text(f"sysctl {path}", value)
         frames.append(encode(Type.SYSCTL, payload))
     frames += [encode(Type.LIMIT, LIMIT.pack(kind, 0, most)) for kind, most in limits.items()]
-    frames.append(care.frames())
-    frames.append(encode(Type.BOOT))
+    frames += [care.frames(), further, encode(Type.BOOT)]
     return b"".join(frames)
 
 

@@ -1,4 +1,4 @@
-"""Where the kernel overlay and the guest's source are: in the package, or beside src/."""
+"""Where the sources in C and the kernel overlay are: in the package, or beside src/."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def guest_dir() -> Path:
         NotFoundError: neither the package nor a checkout around it holds one.
     """
     return _find("_guest", "guest", "Makefile")
+
+
+def netpolicy_dir() -> Path:
+    """The directory of the source of what enforces network policies, with its Makefile.
+
+    Raises:
+        NotFoundError: neither the package nor a checkout around it holds one.
+    """
+    return _find("_netpolicy", "netpolicy", "Makefile")
 
 
 def _find(packaged: str, checkout: str, witness: str) -> Path:

@@ -1,8 +1,9 @@
 """The contract of a platform.
 
 A platform starts a *machine*: one container kernel with its initramfs, memory, root image,
-directory shares, and four open files: the listening control socket, the status file, the log file
-and the console. It knows nothing of containers. The guest protocol runs over the control socket.
+directory shares, and open files: the listening control socket, the status file, the log file, the
+console, and the wires of its networks. It knows nothing of containers. The guest protocol runs over
+the control socket.
 """
 
 from __future__ import annotations
@@ -36,6 +37,19 @@ class MachineSpec(NamedTuple):
     layer_bytes: int = 0
 
 
+class Wire(NamedTuple):
+    """The host's end of one Ethernet device of a machine.
+
+    Attributes:
+        descriptor: open, and the machine's own alone once it runs.
+        framing: ``stream``: a length before each frame, as passt has it; ``packet``: a frame and
+            its struct virtio_net_hdr a read or write.
+    """
+
+    descriptor: int
+    framing: str
+
+
 class MachineFiles(NamedTuple):
     """Open descriptors that the machine gets; it never sees their paths.
 
@@ -45,6 +59,7 @@ class MachineFiles(NamedTuple):
         log: opened for appending, or None: no log.
         console: opened for appending: the kernel's messages.
         layer: the writable layer, an ext4 file system, opened for reading and writing, or None.
+        wires: its Ethernet devices, in the order in which the guest counts them.
     """
 
     control: int
@@ -52,6 +67,7 @@ class MachineFiles(NamedTuple):
     log: int | None
     console: int
     layer: int | None = None
+    wires: tuple[Wire, ...] = ()
 
 
 class GuestMount(NamedTuple):

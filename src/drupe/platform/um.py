@@ -44,6 +44,11 @@ class UserMode:
             if files.layer is not None:
                 arguments.append(f"ubd1f={3 + len(handed)}")
                 handed.append(files.layer)
+            if files.wires:
+                numbered = enumerate(files.wires, 3 + len(handed))
+                wires = ",".join(f"{number}:{wire.framing}" for number, wire in numbered)
+                arguments.append(f"hostnet.fds={wires}")
+                handed += [wire.descriptor for wire in files.wires]
             return spawn(
                 self._plan(spec),
                 program,

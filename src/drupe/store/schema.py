@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, TypeVar
 
 from drupe.errors import StateError
@@ -26,8 +27,9 @@ def encode(value: object) -> Any:
 def decode(kind: type[T], value: object, what: str) -> T:
     """The named tuple ``kind`` that ``encode`` made this of; ``what`` names it in errors.
 
-    Fields are strings, numbers, booleans, ``| None``, ``tuple[X, ...]``, ``dict[str, X]`` and
-    named tuples. Those with a default may be missing: an older drupe did not know them.
+    Fields are strings, numbers, booleans, ``| None``, ``tuple[X, ...]``, ``dict[str, X]``,
+    enumerations and named tuples. Those with a default may be missing: an older drupe did not know
+    them.
 
     Raises:
         StateError: a key is unknown or missing, or a value is of another kind.
@@ -57,6 +59,11 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         return {name: _decode(inner, entry, f"{where}.{name}") for name, entry in entries}
     if hasattr(kind, "_fields"):
         return _decode_record(kind, _expect(value, dict, where), where)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        try:
+            return kind(value)
+        except ValueError:
+            raise _MismatchError(f"'{where.lstrip('.')}' is {value!r:.60}") from None
     if kind is float:
         kind = int | float
     return _expect(value, kind, where)

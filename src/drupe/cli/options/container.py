@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from drupe.cli.options import life, limits, machine, process, rights, storage
+from drupe.cli.options import life, limits, machine, network, process, rights, storage
 from drupe.container.request import RunRequest
 
-_PARTS = (process, storage, machine, limits, rights, life)
+_PARTS = (process, storage, network, machine, limits, rights, life)
 
 
 def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:

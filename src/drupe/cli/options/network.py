@@ -1,0 +1,82 @@
+"""Options of a container's networks."""
+
+from __future__ import annotations
+
+import argparse
+
+from drupe.container.networks import NetworkRequest
+from drupe.container.request import RunRequest
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    add = parser.add_argument_group("network").add_argument
+    add(
+        "--network",
+        "--net",
+        metavar="NETWORK",
+        help="none, default, a network that 'drupe network create' made, or ns:PATH[,dev=NAME] "
+        "(default: default)",
+    )
+    add(
+        "-p",
+        "--publish",
+        action="append",
+        default=[],
+        metavar="[[ADDRESS:]HOST:]GUEST[/udp]",
+        help="listen for a port of the container, on 127.0.0.1 unless an address is given",
+    )
+    add(
+        "-P",
+        "--publish-all",
+        action="store_true",
+        help="listen for all ports that the image exposes, on free ones of the host",
+    )
+    add(
+        "--net-allow",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="what it may reach: host[:PORT], none, ADDRESS[/BITS][:PORT], NAME[:PORT] "
+        "(default: all but the host)",
+    )
+    add("--dns", action="append", default=[], metavar="ADDRESS", help="a resolver")
+    add("--dns-search", action="append", default=[], metavar="DOMAIN", help="a domain to search")
+    add("--dns-option", action="append", default=[], metavar="OPTION", help="see resolv.conf(5)")
+    add(
+        "--add-host",
+        action="append",
+        default=[],
+        metavar="NAME:ADDRESS",
+        help="a line of /etc/hosts; host-gateway stands for the host's address",
+    )
+    add("--mac-address", metavar="MAC", help="of its first interface")
+    add("--ip", metavar="ADDRESS", help="its address on a named network")
+    add("--ip6", metavar="ADDRESS", help="the same, IPv6")
+    add(
+        "--network-alias",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name on a named network",
+    )
+
+
+def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
+    """The request with what these options say."""
+    return request._replace(
+        network=NetworkRequest(
+            network=args.network,
+            publish=tuple(args.publish),
+            publish_all=args.publish_all,
+            allow=tuple(args.net_allow),
+            dns=tuple(args.dns),
+            dns_search=tuple(args.dns_search),
+            dns_options=tuple(args.dns_option),
+            hosts=tuple(args.add_host),
+            mac=args.mac_address,
+            ip=args.ip,
+            ip6=args.ip6,
+            aliases=tuple(args.network_alias),
+        )
+    )

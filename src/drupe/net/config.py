@@ -1,0 +1,100 @@
+"""What a container's network shall be: as it is kept with the container. No I/O."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Mode(StrEnum):
+    """How a container is connected.
+
+    Attributes:
+        NONE: not at all; it has a loopback.
+        USER: by a user-mode network of its own.
+        NAMED: to other containers by a named network, outside by a user-mode network.
+        NAMESPACE: by an interface in a network namespace of the host.
+    """
+
+    NONE = "none"
+    USER = "default"
+    NAMED = "named"
+    NAMESPACE = "namespace"
+
+
+class Port(NamedTuple):
+    """A port of the container that the host listens for.
+
+    Attributes:
+        address: of the host; IPv4 or IPv6.
+        host: the host's port.
+        guest: the container's port.
+        protocol: tcp or udp.
+    """
+
+    address: str
+    host: int
+    guest: int
+    protocol: str
+
+
+class Host(NamedTuple):
+    """A line of /etc/hosts.
+
+    Attributes:
+        name: of the host.
+        address: IPv4 or IPv6; ``host-gateway``: the container's host.
+    """
+
+    name: str
+    address: str
+
+
+class Dns(NamedTuple):
+    """What /etc/resolv.conf says.
+
+    Attributes:
+        servers: addresses; empty: the host's resolver.
+        search: domains.
+        options: as in resolv.conf(5).
+    """
+
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+class Network(NamedTuple):
+    """A container's network.
+
+    Attributes:
+        mode: how it is connected.
+        name: of the named network, or path of the network namespace.
+        device: the interface in that namespace.
+        ports: published ones.
+        allow: what it may reach, as the user said it; empty: all but the host.
+        dns: how it looks up names.
+        hosts: further lines of /etc/hosts.
+        mac: Ethernet address of its first interface; empty: made from its id.
+        address: IPv4 address on the named network; empty: the next free one.
+        address6: the same for IPv6.
+        aliases: further names on the named network.
+    """
+
+    mode: Mode = Mode.NONE
+    name: str = ""
+    device: str = ""
+    ports: tuple[Port, ...] = ()
+    allow: tuple[str, ...] = ()
+    dns: Dns = Dns()
+    hosts: tuple[Host, ...] = ()
+    mac: str = ""
+    address: str = ""
+    address6: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+def make_mac(container_id: str, index: int = 0) -> str:
+    """A locally administered Ethernet address that belongs to a container's interface."""
+    octets = bytes.fromhex(container_id[:10])
+    return ":".join(f"{octet:02x}" for octet in (0x02 + 4 * index, *octets))

@@ -1,0 +1,174 @@
+"""The user-mode network of one container: passt, which is its gateway and makes its connections.
+
+passt needs no rights. It talks to the container kernel over a socket, in Ethernet frames, and ends
+when that one closes its end: however a container ends, so does its network. It is started by way of
+the dynamic loader, with the object that enforces what may be reached (``netpolicy``); a host's
+profile that confines ``/usr/bin/passt`` to the needs of others would keep it from being loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from drupe import process
+from drupe.errors import CommandError, HostError
+from drupe.net.config import Port
+
+ADDRESS = "10.213.77.2"
+ADDRESS6 = "fd64:7275:7065::2"
+"""Of the container. Each has a network of its own: all have the same."""
+GATEWAY = "10.213.77.1"
+GATEWAY6 = "fd64:7275:7065::1"
+RESOLVER = "10.213.77.3"
+RESOLVER6 = "fd64:7275:7065::3"
+"""Passed on to the host's resolver."""
+BITS, BITS6 = 24, 64
+SUBNETS = ("10.213.77.0/24", "fd64:7275:7065::/64")
+MTU = 65520
+"""The largest that passt takes."""
+
+_MAC = "02:64:72:75:70:65"
+_LOADER = "/lib64/ld-linux-x86-64.so.2"
+_BUFFER_BYTES = 4 << 20
+_HINT = "install passt: 'apt install passt'; or use --network none"
+
+
+class Wanted(NamedTuple):
+    """What one container's user-mode network is to do.
+
+    Attributes:
+        ports: published ones.
+        policy: what may be reached, as ``policy.encode_policy`` writes it.
+        resolvers: the host's, of which the first of each family is used.
+        host: the gateway's address stands for the host's loopback.
+        ipv6: IPv6, too.
+    """
+
+    ports: tuple[Port, ...]
+    policy: str
+    resolvers: tuple[str, ...]
+    host: bool
+    ipv6: bool
+
+
+class UserNetwork:
+    """A passt that starts, and the container's end of it."""
+
+    def __init__(self, wanted: Wanted, enforcer: Path) -> None:
+        """Starts it; ``enforcer`` is the object that enforces the policy.
+
+        Raises:
+            HostError: there is no passt.
+        """
+        program = find()
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        told, tells = os.pipe()
+        self._told = told
+        self.descriptor = ours.detach()
+        try:
+            with its:
+                _widen(its)
+                argv = _command_line(program, wanted, enforcer, its.fileno())
+                env = {
+                    "DRUPE_NET_POLICY": wanted.policy,
+                    "DRUPE_NET_POLICY_READY": str(tells),
+                }
+                self._daemon = process.Daemon(argv, env=env, inherit=(its.fileno(), tells))
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(tells)
+
+    def wait_ready(self) -> None:
+        """Waits until it listens on all published ports.
+
+        Raises:
+            HostError: it failed, or does not enforce what may be reached.
+        """
+        try:
+            self._daemon.wait_ready()
+        except CommandError as error:
+            raise HostError(
+                f"failed to start the container's network: {_complaint(error.stderr)}"
+            ) from error
+        os.set_blocking(self._told, False)
+        try:
+            enforced = os.read(self._told, 1) == b"1"
+        except BlockingIOError:
+            enforced = False
+        if not enforced:
+            raise HostError(
+                "failed to start the container's network: what it may reach cannot be enforced",
+                hint="passt must be a dynamically linked program of this host; or use "
+                "--network none",
+            )
+
+    def close(self) -> None:
+        """Lets go of the container's end; the network ends unless the container has it, too."""
+        for name in ("descriptor", "_told"):
+            if (descriptor := getattr(self, name)) >= 0:
+                os.close(descriptor)
+                setattr(self, name, -1)
+
+
+def find() -> Path:
+    """The passt of this host, for this processor.
+
+    Raises:
+        HostError: there is none.
+    """
+    for directory in os.get_exec_path():
+        found = Path(directory, "passt")
+        if os.access(found, os.X_OK):
+            return found
+    raise HostError("failed to find 'passt': containers have no network without it", hint=_HINT)
+
+
+def _widen(end: socket.socket) -> None:
+    """Larger buffers than usual, as large as this host lets us have."""
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        end.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+
+
+def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> list[str]:
+    faster = program.with_name("passt.avx2")
+    if faster.exists() and "avx2" in Path("/proc/cpuinfo").read_text().split():
+        program = faster
+    argv = [_LOADER, "--argv0", "passt", "--preload", str(enforcer), str(program)]
+    # The interface is where passt looks for what it is not told: nothing, as all is told here.
+    argv += ["--fd", str(wire), "--quiet", "--interface", "lo", "--mtu", str(MTU)]
+    argv += ["--mac-addr", _MAC, "--no-dhcp", "--no-dhcpv6", "--no-ra"]
+    argv += ["--address", ADDRESS, "--netmask", str(BITS), "--gateway", GATEWAY]
+    if wanted.ipv6:
+        argv += ["--address", ADDRESS6, "--gateway", GATEWAY6]
+    else:
+        argv += ["--ipv4-only"]
+    if not wanted.host:
+        argv += ["--no-map-gw"]
+    argv += _resolver_options(program, wanted)
+    options = {"tcp": "--tcp-ports", "udp": "--udp-ports"}
+    for port in wanted.ports:
+        argv += [options[port.protocol], f"{port.address}/{port.host}:{port.guest}"]
+    return argv
+
+
+def _resolver_options(program: Path, wanted: Wanted) -> list[str]:
+    """Which addresses stand for which resolvers. Newer ones tell both apart by --dns-host."""
+    option = "--dns-host" if b"dns-host" in program.read_bytes() else "--dns"
+    argv = []
+    for six, stands in ((False, RESOLVER), (True, RESOLVER6)):
+        real = next((entry for entry in wanted.resolvers if (":" in entry) == six), None)
+        if real is not None and (wanted.ipv6 or not six):
+            argv += [option, real, "--dns-forward", stands]
+    return argv
+
+
+def _complaint(stderr: str) -> str:
+    """What passt says of a failure, without what it says always."""
+    usual = ("Failed to send", "Don't run as root", "Couldn't get any nameserver")
+    lines = [line for line in stderr.splitlines() if line and not line.startswith(usual)]
+    return "; ".join(lines[-3:]) or "passt ended"

@@ -1,0 +1,281 @@
+"""Networks of real containers: what they reach, who reaches them, what is left of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Cli
+
+if shutil.which("passt") is None:
+    pytest.fail("no passt: run tools/setup.sh", pytrace=False)
+
+SERVE = "mkdir /srv; echo served >/srv/f; exec httpd -f -p 80 -h /srv"
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+def fetch(port: int, address: str = "127.0.0.1") -> bytes:
+    """What a web server sends; empty while there is none."""
+    try:
+        with socket.create_connection((address, port), timeout=5) as peer:
+            peer.sendall(b"GET /f HTTP/1.0\r\n\r\n")
+            got = b""
+            while part := peer.recv(4096):
+                got += part
+            return got
+    except OSError:
+        return b""
+
+
+def networks(port: int) -> list[str]:
+    """Processes that publish a port."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = process.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if "passt" in command and any(f"/{port}:" in word for word in command):
+            found.append(process.parent.name)
+    return found
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A server of the host's own."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as server:
+        yield server
+
+
+def test_the_default_network(cli: Cli) -> None:
+    script = "ip -4 -o addr show eth0; ip route; ip link show eth0; hostname -i; cat /etc/hostname"
+    text = cli.out("run", "--rm", "-h", "fruit", "--mac-address", "02:00:5E:10:00:01", "busybox",
+                   "sh", "-c", script)  # fmt: skip
+    assert "inet 10.213.77.2/24" in text
+    assert "default via 10.213.77.1 dev eth0" in text
+    assert "link/ether 02:00:5e:10:00:01" in text
+    assert "mtu 65520" in text
+    assert text.endswith("\n10.213.77.2\nfruit") or "\n10.213.77.2 " in text
+
+
+def test_no_network(cli: Cli) -> None:
+    script = "ls /sys/class/net; cat /etc/hosts; test ! -s /etc/resolv.conf"
+    text = cli.out("run", "--rm", "-h", "fruit", "--network", "none", "busybox", "sh", "-c", script)
+    assert text.split("\n")[0] == "lo"
+    assert "127.0.1.1\tfruit" in text
+
+
+def test_names_that_are_given(cli: Cli) -> None:
+    options = ("--dns", "192.0.2.53", "--dns-search", "a.example", "--dns-option", "ndots:3")
+    script = "cat /etc/resolv.conf; getent hosts db || cat /etc/hosts"
+    text = cli.out("run", "--rm", *options, "--add-host", "db:192.0.2.9", "busybox", "sh", "-c",
+                   script)  # fmt: skip
+    assert text.startswith("nameserver 192.0.2.53\nsearch a.example\noptions ndots:3\n")
+    assert "192.0.2.9" in text
+
+
+def test_files_cover_links_and_are_made(cli: Cli, tmp_path: Path) -> None:
+    """Whatever the root holds there, a link that leads out of it too, stays as it is."""
+    root = tmp_path / "root"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin")
+    (root / "etc").mkdir()
+    outside = tmp_path / "outside"
+    outside.write_text("untouched")
+    (root / "etc/resolv.conf").symlink_to("../../../../../../outside")
+    (root / "etc/hosts").symlink_to("/nowhere/at/all")
+    script = "/bin/busybox cat /etc/hosts /etc/resolv.conf /etc/hostname; echo mine >>/etc/hosts"
+    text = cli.out("run", "--rm", "-h", "fruit", "--dns", "192.0.2.53", "--rootfs", str(root),
+                   "/bin/busybox", "sh", "-c", script)  # fmt: skip
+    assert "10.213.77.2\tfruit" in text
+    assert "nameserver 192.0.2.53" in text
+    assert text.endswith("fruit")
+    assert outside.read_text() == "untouched"
+    assert (root / "etc/hosts").is_symlink()
+    assert not (root / "etc/hostname").exists()
+
+
+def test_a_port_is_published_until_the_end(cli: Cli) -> None:
+    port = free_port()
+    name = f"web-{port}"
+    cli("run", "-d", "--name", name, "-p", f"{port}:80", "busybox", "sh", "-c", SERVE)
+    eventually(lambda: fetch(port).endswith(b"served\n"))
+    assert len(networks(port)) == 1
+    assert f"127.0.0.1:{port}->80/tcp" in cli.out("ps")
+    assert cli.out("port", name) == f"80/tcp -> 127.0.0.1:{port}"
+    assert cli.out("port", name, "80") == f"127.0.0.1:{port}"
+    refused = cli("port", name, "81", status=125)
+    assert b"port '81' is not published" in refused.stderr
+    # Taken now: the next one does not come to be.
+    taken = cli("run", "-d", "--name", "second", "-p", f"{port}:80", "busybox", "true", status=125)
+    assert b"something listens there already" in taken.stderr
+    assert "second\n" not in cli.out("ps", "-a") + "\n"
+    cli("restart", "-t", "0", name)
+    eventually(lambda: fetch(port).endswith(b"served\n"))
+    cli("rm", "-f", name)
+    eventually(lambda: not networks(port))
+    assert fetch(port) == b""
+
+
+def test_datagrams_are_published(cli: Cli) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    name = f"echo-{port}"
+    cli("run", "-d", "--name", name, "-p", f"{port}:7/udp", "busybox",
+        "udpsvd", "-E", "0.0.0.0", "7", "cat")  # fmt: skip
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.settimeout(0.2)
+        peer.connect(("127.0.0.1", port))
+
+        def echoed() -> bool:
+            try:
+                peer.send(b"hello")
+                return peer.recv(100) == b"hello"
+            except OSError:
+                return False
+
+        eventually(echoed)
+    cli("rm", "-f", name)
+
+
+def test_a_killed_container_leaves_no_network(cli: Cli) -> None:
+    port = free_port()
+    name = f"killed-{port}"
+    cli("run", "-d", "--name", name, "-p", f"{port}:80", "busybox", "sleep", "100")
+    assert networks(port)
+    cli("kill", "-s", "KILL", name)
+    eventually(lambda: not networks(port))
+    cli("rm", "-f", name)
+
+
+def test_a_killed_command_leaves_no_network(cli: Cli) -> None:
+    port = free_port()
+    for delay in (0.05, 0.08, 0.12):
+        started = cli.start("run", "--rm", "-p", f"{port}:80", "busybox", "sleep", "100")
+        time.sleep(delay)
+        started.kill()
+        started.communicate()
+        eventually(lambda: not networks(port))
+    cli("ps", "-a")
+
+
+def reach(cli: Cli, port: int, *options: str, target: str = "10.213.77.1") -> int:
+    """Exit status of a container that connects to the host."""
+    connect = ("nc", "-w", "2", target, str(port), "-e", "true")
+    return cli("run", "--rm", *options, "busybox", *connect, status=None).returncode
+
+
+def test_the_host_is_reached_only_when_asked_for(cli: Cli, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    own = [socket.gethostbyname(socket.gethostname()), "10.213.77.1"]
+    for target in {*own, "10.213.77.3"} - {"127.0.0.1", "127.0.1.1"}:
+        assert reach(cli, port, target=target) != 0
+    assert reach(cli, port, "--net-allow", f"host:{port}", target="host.drupe.internal") == 0
+    assert reach(cli, port, "--net-allow", f"host:{port + 1}") != 0
+    named = ("--net-allow", "host", "--add-host", "me:host-gateway")
+    assert reach(cli, port, *named, target="me") == 0
+
+
+def test_an_ordinary_user_has_a_network(user_cli: Cli) -> None:
+    port = free_port()
+    name = f"user-{port}"
+    user_cli("run", "-d", "--name", name, "-p", f"{port}:80", "busybox", "sh", "-c", SERVE)
+    eventually(lambda: fetch(port).endswith(b"served\n"))
+    user_cli("rm", "-f", name)
+    eventually(lambda: not networks(port))
+
+
+OUTSIDE = """
+set -e
+ip link set lo up
+unshare -n sleep 60 >/dev/null 2>&1 & other=$! pids=$!
+sleep 0.5
+ip link add out type veth peer name in netns $other
+ip addr add 198.51.100.1/24 dev out
+ip link set out up
+ip route add default via 198.51.100.2
+nsenter -t $other -n sh -c 'ip link set lo up; ip addr add 198.51.100.2/24 dev in; ip link set in up'
+for port in 80 81; do
+    nsenter -t $other -n busybox nc -ll -p $port -e echo outside >/dev/null 2>&1 & pids="$pids $!"
+done
+busybox nc -ll -p 82 -e echo host >/dev/null 2>&1 & pids="$pids $!"
+sleep 0.5
+try() {
+    "$@" busybox sh -c '
+        for target in "198.51.100.2 80" "198.51.100.2 81" "198.51.100.1 82"; do
+            (sleep 1 | nc -w 1 $target || echo no) >/tmp/${target##* } 2>/dev/null &
+        done
+        wait
+        cat /tmp/80 /tmp/81 /tmp/82 | tr "\\n" " "
+        echo'
+}
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: needs root")
+def test_policies_with_an_outside(cli: Cli) -> None:
+    """In namespaces of the test's own: a host with another host beside it."""
+    drupe = shlex.join(cli.argv("run", "--rm"))
+    script = f"""{OUTSIDE}
+try {drupe}
+try {drupe} --net-allow 198.51.100.2:80
+try {drupe} --net-allow host:82
+try {drupe} --net-allow host:82 --net-allow none
+kill $pids
+"""
+    done = subprocess.run(
+        ["unshare", "-n", "sh", "-c", script],
+        env=cli.env,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.decode().splitlines() == [
+        "outside outside no ",
+        "outside no no ",
+        "outside outside host ",
+        "no no host ",
+    ], done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
+def test_a_host_without_any_network(cli: Cli) -> None:
+    """It has a loopback, and ports are published there."""
+    port = free_port()
+    drupe = shlex.join(cli.argv())
+    script = f"""
+set -e
+ip link set lo up
+{drupe} run -d --name lonely -p {port}:80 busybox sh -c '{SERVE}' >/dev/null
+for n in 1 2 3 4 5 6 7 8 9; do
+    busybox wget -q -O - http://127.0.0.1:{port}/f && break || sleep 0.2
+done
+{drupe} rm -f lonely >/dev/null
+"""
+    done = subprocess.run(
+        ["unshare", "-n", "sh", "-c", script],
+        env=cli.env,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == b"served\n", done.stderr
