@@ -140,8 +140,12 @@ def test_a_port_is_published_until_the_end(cli: Cli) -> None:
 def test_datagrams_are_published(cli: Cli) -> None:
     port = free_port(socket.SOCK_DGRAM)
     name = f"echo-{port}"
-    cli("run", "-d", "--name", name, "-p", f"{port}:7/udp", "busybox",
-        "udpsvd", "-E", "0.0.0.0", "7", "cat")  # fmt: skip
+    echo = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 7))\n"
+        "while True: s.sendto(*s.recvfrom(100))"
+    )
+    options = ("--name", name, "-p", f"{port}:7/udp", "--rootfs", "/")
+    cli("run", "-d", *options, "/usr/bin/python3", "-IS", "-c", echo)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.settimeout(0.2)
         peer.connect(("127.0.0.1", port))
@@ -213,9 +217,13 @@ ip link add out type veth peer name in netns $other
 ip addr add 198.51.100.1/24 dev out
 ip link set out up
 ip route add default via 198.51.100.2
-nsenter -t $other -n sh -c 'ip link set lo up; ip addr add 198.51.100.2/24 dev in; ip link set in up'
+there="nsenter -t $other -n"
+$there ip link set lo up
+$there ip addr add 198.51.100.2/24 dev in
+$there ip link set in up
 for port in 80 81; do
-    nsenter -t $other -n busybox nc -ll -p $port -e echo outside >/dev/null 2>&1 & pids="$pids $!"
+    $there busybox nc -ll -p $port -e echo outside >/dev/null 2>&1 &
+    pids="$pids $!"
 done
 busybox nc -ll -p 82 -e echo host >/dev/null 2>&1 & pids="$pids $!"
 sleep 0.5

@@ -258,7 +258,6 @@ def test_what_passt_is_told(tmp_path: Path) -> None:
         ports=(Port("127.0.0.1", 8080, 80, "tcp"), Port("::1", 53, 53, "udp")),
         policy="",
         resolvers=("192.0.2.53", "2001:db8::53"),
-        host=False,
         ipv6=False,
     )
     argv = passt._command_line(program, wanted, Path("/o.so"), 9)
@@ -267,14 +266,12 @@ def test_what_passt_is_told(tmp_path: Path) -> None:
     assert "--tcp-ports 127.0.0.1/8080:80" in text
     assert "--udp-ports ::1/53:53" in text
     assert "--dns-host 192.0.2.53 --dns-forward 10.213.77.3" in text
-    assert "--no-map-gw" in text
     assert "--ipv4-only" in text
     assert "2001:db8::53" not in text
     program.write_bytes(b"")
-    open_ = wanted._replace(host=True, ipv6=True)
+    open_ = wanted._replace(ipv6=True)
     text = " ".join(passt._command_line(program, open_, Path("/o.so"), 9))
     assert "--dns 2001:db8::53 --dns-forward fd64:7275:7065::3" in text
-    assert "--no-map-gw" not in text
 
 
 def test_a_network_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def _short(identity: str, *, full: bool) -> str:
 
 def _ports(entry: _Entry) -> str:
     """What the host listens for while it runs."""
-    if entry.condition.state is not State.RUNNING:
+    if entry.condition.pid is None:
         return ""
     ports = entry.record.spec.network.ports
     return ", ".join(f"{show(port)}->{port.guest}/{port.protocol}" for port in ports)

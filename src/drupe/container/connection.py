@@ -101,7 +101,6 @@ def _start_passt(
         ports=claim(network.ports),
         policy=policy,
         resolvers=resolvers,
-        host=reaches_host(network.allow),
         ipv6=ipv6,
     )
     started = passt.UserNetwork(wanted, Path(spec.initramfs).with_name(_ENFORCER))

@@ -1,7 +1,8 @@
 """The guest's init, compiled and packed into an initramfs; or found ready.
 
 A guest is a directory ``guests/<id>/`` with ``initramfs.cpio``, ``netpolicy.so``, which enforces
-what its network may reach, and ``guest.json``; ``guests/current`` is a link to the one that runs use.
+what its network may reach, and ``guest.json``; ``guests/current`` is a link to the one that runs
+use.
 """
 
 from __future__ import annotations

@@ -43,14 +43,12 @@ class Wanted(NamedTuple):
         ports: published ones.
         policy: what may be reached, as ``policy.encode_policy`` writes it.
         resolvers: the host's, of which the first of each family is used.
-        host: the gateway's address stands for the host's loopback.
         ipv6: IPv6, too.
     """
 
     ports: tuple[Port, ...]
     policy: str
     resolvers: tuple[str, ...]
-    host: bool
     ipv6: bool
 
 
@@ -139,7 +137,8 @@ def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> l
     if faster.exists() and "avx2" in Path("/proc/cpuinfo").read_text().split():
         program = faster
     argv = [_LOADER, "--argv0", "passt", "--preload", str(enforcer), str(program)]
-    # The interface is where passt looks for what it is not told: nothing, as all is told here.
+    # The gateway's address stands for the host's loopback; whether that may be reached is a matter
+    # of the policy. The interface is where passt looks for what it is not told: here it is told all.
     argv += ["--fd", str(wire), "--quiet", "--interface", "lo", "--mtu", str(MTU)]
     argv += ["--mac-addr", _MAC, "--no-dhcp", "--no-dhcpv6", "--no-ra"]
     argv += ["--address", ADDRESS, "--netmask", str(BITS), "--gateway", GATEWAY]
@@ -147,8 +146,6 @@ def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> l
         argv += ["--address", ADDRESS6, "--gateway", GATEWAY6]
     else:
         argv += ["--ipv4-only"]
-    if not wanted.host:
-        argv += ["--no-map-gw"]
     argv += _resolver_options(program, wanted)
     options = {"tcp": "--tcp-ports", "udp": "--udp-ports"}
     for port in wanted.ports:
