@@ -138,7 +138,7 @@ def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> l
         program = faster
     argv = [_LOADER, "--argv0", "passt", "--preload", str(enforcer), str(program)]
     # The gateway's address stands for the host's loopback; whether that may be reached is a matter
-    # of the policy. The interface is where passt looks for what it is not told: here it is told all.
+    # of the policy. The interface is where passt looks for what it is not told, which is nothing.
     argv += ["--fd", str(wire), "--quiet", "--interface", "lo", "--mtu", str(MTU)]
     argv += ["--mac-addr", _MAC, "--no-dhcp", "--no-dhcpv6", "--no-ra"]
     argv += ["--address", ADDRESS, "--netmask", str(BITS), "--gateway", GATEWAY]
