@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 
 #define SECTOR_BYTES	512
 #define COMMAND_BYTES	256
+#define KTHREADD	2		/* parent of the kernel's threads */
 #define LINE_BYTES	(COMMAND_BYTES + 128)
 
 static FILE *open_file(const char *name)
@@ -55,14 +57,6 @@ static void take_memory(const char *line, struct drupe_figures *figures)
 		figures->memory_used_bytes = figures->memory_bytes - (kib << 10);
 }
 
-static void take_threads(const char *line, struct drupe_figures *figures)
-{
-	unsigned int threads;
-
-	if (sscanf(line, "%*s %*s %*s %*u/%u", &threads) == 1)
-		figures->threads = threads;
-}
-
 /* MAJOR MINOR NAME READS MERGED SECTORS MS WRITES MERGED SECTORS: whole disks only. */
 static void take_disk(const char *line, struct drupe_figures *figures)
 {
@@ -88,15 +82,6 @@ static void take_interface(const char *line, struct drupe_figures *figures)
 	figures->net_sent_bytes += sent;
 }
 
-void stats_figures(struct drupe_figures *figures)
-{
-	memset(figures, 0, sizeof(*figures));
-	each_line("meminfo", take_memory, figures);
-	each_line("loadavg", take_threads, figures);
-	each_line("diskstats", take_disk, figures);
-	each_line("net/dev", take_interface, figures);
-}
-
 /* The command line, or the name in brackets: what ps shows. */
 static void read_command(const char *pid, const char *name, char *command, size_t size)
 {
@@ -120,68 +105,124 @@ static void read_command(const char *pid, const char *name, char *command, size_
 		snprintf(command, size, "[%s]", name);
 }
 
-static size_t put_process(const char *pid, char *line)
+/* What /proc/PID/stat tells. */
+struct task {
+	char name[64];
+	unsigned int uid;
+	char state;
+	int parent;
+	int threads;
+	unsigned long long ticks;
+	unsigned long long start;
+	long pages;
+};
+
+static bool read_task(const char *pid, struct task *task)
 {
+	unsigned long long user, system;
 	char path[288];
 	char text[512];
-	char command[COMMAND_BYTES];
-	struct stat owner;
-	unsigned long long user, system, start;
-	long pages;
-	char state, *name, *rest;
-	FILE *file;
+	struct stat owner = { 0 };
+	char *name, *rest;
 	size_t size = 0;
-	int parent;
+	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/stat", pid);
 	file = open_file(path);
 	if (file) {
 		size = fread(text, 1, sizeof(text) - 1, file);
-		if (fstat(fileno(file), &owner) < 0)
-			size = 0;
+		fstat(fileno(file), &owner);
 		fclose(file);
 	}
 	text[size] = 0;
 	name = strchr(text, '(');
 	rest = strrchr(text, ')');
 	if (!name || !rest)
-		return 0;
+		return false;
 	*rest = 0;
+	snprintf(task->name, sizeof(task->name), "%s", name + 1);
+	task->uid = owner.st_uid;
 	if (sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d "
-		   "%*d %*d %*d %llu %*u %ld", &state, &parent, &user, &system, &start,
-		   &pages) != 6)
-		return 0;
-	read_command(pid, name + 1, command, sizeof(command));
-	return (size_t)snprintf(line, LINE_BYTES, "%s %d %u %c %llu %llu %ld %s\n", pid, parent,
-				owner.st_uid, state, user + system, start, pages, command);
+		   "%*d %d %*d %llu %*u %ld", &task->state, &task->parent, &user, &system,
+		   &task->threads, &task->start, &task->pages) != 7)
+		return false;
+	task->ticks = user + system;
+	return true;
 }
 
-size_t stats_processes(char *text, size_t size)
+static size_t put_process(const char *pid, const struct task *task, char *line)
+{
+	char command[COMMAND_BYTES];
+	int length;
+
+	read_command(pid, task->name, command, sizeof(command));
+	length = snprintf(line, LINE_BYTES, "%s %d %u %c %llu %llu %ld %s\n", pid, task->parent,
+			  task->uid, task->state, task->ticks, task->start, task->pages, command);
+	return length < LINE_BYTES ? (size_t)length : LINE_BYTES - 1;
+}
+
+/* Each of the container's: the init and the kernel's threads are left out. */
+static void each_process(bool (*take)(const char *pid, const struct task *task, void *data),
+			 void *data)
 {
 	int fd = openat(machine_proc(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	char line[LINE_BYTES];
-	size_t used = 0;
+	struct task task;
 
 	if (!directory) {
 		if (fd >= 0)
 			close(fd);
-		return 0;
+		return;
 	}
-	while ((entry = readdir(directory))) {
-		size_t length;
-
-		if (!isdigit((unsigned char)*entry->d_name))
-			continue;
-		length = put_process(entry->d_name, line);
-		if (length >= sizeof(line))
-			length = sizeof(line) - 1;
-		if (used + length > size)
+	while ((entry = readdir(directory)))
+		if (isdigit((unsigned char)*entry->d_name) && atoi(entry->d_name) > KTHREADD &&
+		    read_task(entry->d_name, &task) && task.parent != KTHREADD &&
+		    !take(entry->d_name, &task, data))
 			break;
-		memcpy(text + used, line, length);
-		used += length;
-	}
 	closedir(directory);
-	return used;
+}
+
+static bool count_threads(const char *pid, const struct task *task, void *data)
+{
+	struct drupe_figures *figures = data;
+
+	figures->threads += (uint64_t)task->threads;
+	return true;
+}
+
+void stats_figures(struct drupe_figures *figures)
+{
+	memset(figures, 0, sizeof(*figures));
+	each_line("meminfo", take_memory, figures);
+	each_line("diskstats", take_disk, figures);
+	each_line("net/dev", take_interface, figures);
+	each_process(count_threads, figures);
+}
+
+struct lines {
+	char *text;
+	size_t size;
+	size_t used;
+};
+
+static bool add_line(const char *pid, const struct task *task, void *data)
+{
+	struct lines *lines = data;
+	char line[LINE_BYTES];
+	size_t length = put_process(pid, task, line);
+
+	if (lines->used + length > lines->size)
+		return false;
+	memcpy(lines->text + lines->used, line, length);
+	lines->used += length;
+	return true;
+}
+
+size_t stats_processes(char *text, size_t size)
+{
+	struct lines lines = { text, size, 0 };
+
+	each_process(add_line, &lines);
+	return lines.used;
 }

@@ -8,8 +8,8 @@
 
 void stats_figures(struct drupe_figures *figures);
 /*
- * A line for each process: PID PPID UID STATE TICKS START_TICKS RSS_PAGES and
- * its command. What does not fit into @size bytes is left out. Returns the bytes.
+ * A line for each process but the init: PID PPID UID STATE TICKS START_TICKS
+ * RSS_PAGES and its command. What does not fit into @size bytes is left out. Returns the bytes.
  */
 size_t stats_processes(char *text, size_t size);
 

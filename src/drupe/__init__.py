@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     from drupe import errors as errors
     from drupe.api.container import Container, get, list_containers
     from drupe.api.disk import disk_usage, prune_containers
+    from drupe.api.events import events
     from drupe.api.files import FileSystem
     from drupe.api.options import ContainerOptions
     from drupe.api.results import CompletedExec, CompletedRun
     from drupe.api.run import run
     from drupe.api.stream import ExecStream
+    from drupe.container.events import Event
+    from drupe.container.figures import Figures
     from drupe.container.files import Change, FileInfo
     from drupe.container.log import Entry
     from drupe.container.record import State
     from drupe.container.status import Health
     from drupe.container.unpacking import LeftOut
+    from drupe.guest.figures import Task
 
 __version__ = "0.1.0"
 
@@ -31,16 +35,20 @@ __all__ = [
     "Container",
     "ContainerOptions",
     "Entry",
+    "Event",
     "ExecStream",
+    "Figures",
     "FileInfo",
     "FileSystem",
     "Health",
     "LeftOut",
     "State",
+    "Task",
     "__version__",
     "aio",
     "disk_usage",
     "errors",
+    "events",
     "get",
     "list_containers",
     "prune_containers",
@@ -54,6 +62,8 @@ _HOMES = {
     "Container": "drupe.api.container",
     "ContainerOptions": "drupe.api.options",
     "Entry": "drupe.container.log",
+    "Event": "drupe.container.events",
+    "Figures": "drupe.container.figures",
     "ExecStream": "drupe.api.stream",
     "FileInfo": "drupe.container.files",
     "FileSystem": "drupe.api.files",
@@ -61,6 +71,8 @@ _HOMES = {
     "LeftOut": "drupe.container.unpacking",
     "State": "drupe.container.record",
     "disk_usage": "drupe.api.disk",
+    "Task": "drupe.guest.figures",
+    "events": "drupe.api.events",
     "get": "drupe.api.container",
     "list_containers": "drupe.api.container",
     "prune_containers": "drupe.api.disk",

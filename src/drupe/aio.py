@@ -11,6 +11,7 @@ from drupe.api.async_run import run
 from drupe.api.async_stream import ExecStream
 from drupe.api.disk import disk_usage_async as disk_usage
 from drupe.api.disk import prune_containers_async as prune_containers
+from drupe.api.events import async_events as events
 from drupe.api.results import CompletedExec, CompletedRun
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ExecStream",
     "FileSystem",
     "disk_usage",
+    "events",
     "get",
     "list_containers",
     "prune_containers",

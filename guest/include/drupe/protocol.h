@@ -255,7 +255,7 @@ struct drupe_health {
 enum drupe_stats_kind {
 	DRUPE_STATS_FIGURES = 1,	/* struct drupe_figures */
 	/*
-	 * Text, a line for each process, as many as fit into a frame: PID PPID
+	 * Text, a line for each process of these, as many as fit in a frame: PID PPID
 	 * UID STATE TICKS START_TICKS RSS_PAGES COMMAND, a tick being 10 ms.
 	 */
 	DRUPE_STATS_PROCESSES,
@@ -268,7 +268,7 @@ struct drupe_stats {
 struct drupe_figures {
 	uint64_t memory_bytes;		/* the kernel's own left out */
 	uint64_t memory_used_bytes;	/* what can be had at once left out */
-	uint64_t threads;		/* the kernel's included */
+	uint64_t threads;		/* the init and the kernel's left out */
 	uint64_t block_read_bytes;
 	uint64_t block_written_bytes;
 	uint64_t net_received_bytes;	/* loopback left out */

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Literal, Self, Unpack, overload
 
 from drupe.api import engine
+from drupe.api.async_control import AsyncControl
 from drupe.api.async_files import FileSystem, called
 from drupe.api.async_stream import ExecStream
 from drupe.api.options import (
@@ -24,7 +25,7 @@ from drupe.api.options import (
 from drupe.api.results import CompletedExec, Output, Sink
 from drupe.api.stream import check_window
 from drupe.api.threads import in_thread
-from drupe.api.view import WINDOW, ContainerView
+from drupe.api.view import WINDOW
 from drupe.container import lifecycle, start
 from drupe.container.files import Change
 from drupe.container.log import Entry, LogReader
@@ -35,7 +36,7 @@ _LOG_ENTRIES = 1000
 _LOG_POLL_S = 0.1
 
 
-class Container(ContainerView):
+class Container(AsyncControl):
     """A container, by ``Container.run``, ``create``, ``get`` or ``list_containers``.
 
     ``drupe.Container`` for asyncio: arguments, results and errors are the same. Used with ``async

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self, Unpack, overload
 
 from drupe.api import engine
+from drupe.api.control import Control
 from drupe.api.files import FileSystem
 from drupe.api.options import (
     ContainerOptions,
@@ -18,13 +19,13 @@ from drupe.api.options import (
 )
 from drupe.api.results import CompletedExec, Output, Sink
 from drupe.api.stream import ExecStream, check_window
-from drupe.api.view import WINDOW, ContainerView
+from drupe.api.view import WINDOW
 from drupe.container import lifecycle, start
 from drupe.container.files import Change
 from drupe.container.log import Entry, read_log
 
 
-class Container(ContainerView):
+class Container(Control):
     """A container, by ``Container.run``, ``create``, ``get`` or ``list_containers``.
 
     As a context manager, one that was made here is stopped and removed at the end of the block;

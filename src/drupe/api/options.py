@@ -157,10 +157,10 @@ def build_request(
         umask=options.get("umask"),
         oom_score_adj=options.get("oom_score_adj"),
         sysctls=check_mapping("sysctls", options.get("sysctls")),
-        shm_size=_text(options.get("shm_size")),
+        shm_size=option_text(options.get("shm_size")),
         stop_signal=options.get("stop_signal"),
         stop_timeout_s=options.get("stop_timeout"),
-        cpus=_text(options.get("cpus")),
+        cpus=option_text(options.get("cpus")),
         cpu_shares=options.get("cpu_shares") or 0,
         cpuset_cpus=options.get("cpuset_cpus"),
         pids_limit=options.get("pids_limit") or 0,
@@ -177,6 +177,11 @@ def option_name(options: ContainerOptions) -> str | None:
     """
     name = options.get("name")
     return None if name is None else check_name(name)
+
+
+def option_text(value: float | str | None) -> str | None:
+    """A number or a string, as a command line has it; None stays that."""
+    return None if value is None else str(value)
 
 
 def check_strings(what: str, strings: Sequence[str]) -> tuple[str, ...]:
@@ -254,17 +259,13 @@ def _memory_bytes(memory: int | str) -> int:
 def _health(options: ContainerOptions) -> HealthRequest:
     return HealthRequest(
         cmd=options.get("health_cmd"),
-        interval=_text(options.get("health_interval")),
-        timeout=_text(options.get("health_timeout")),
-        start_period=_text(options.get("health_start_period")),
-        start_interval=_text(options.get("health_start_interval")),
+        interval=option_text(options.get("health_interval")),
+        timeout=option_text(options.get("health_timeout")),
+        start_period=option_text(options.get("health_start_period")),
+        start_interval=option_text(options.get("health_start_interval")),
         retries=options.get("health_retries"),
         disabled=bool(options.get("no_healthcheck")),
     )
-
-
-def _text(value: float | str | None) -> str | None:
-    return None if value is None else str(value)
 
 
 def _kernel(kernel: str | os.PathLike[str] | None) -> str:

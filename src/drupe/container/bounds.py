@@ -48,7 +48,7 @@ def make_groups(record: Record, spec: ContainerSpec) -> Groups:
     release(record)
     limits = spec.limits
     bounds = host_bounds(spec.memory_bytes, limits)
-    groups = Groups.plan(f"drupe-{record.id[:12]}", bounds)
+    groups = Groups.plan(_name(record), bounds)
     check_granted(limits, groups)
     if groups.controllers:
         write_json(_file(record), groups.paths, sync=False)
@@ -103,6 +103,24 @@ def confine(groups: Groups, pid: int) -> None:
         joined |= left
 
 
+def change(record: Record, spec: ContainerSpec, pid: int) -> None:
+    """Has a machine that runs keep to other limits.
+
+    Raises:
+        HostError: this host refused, or grants no control group for them.
+    """
+    limits = host_bounds(spec.memory_bytes, spec.limits)
+    groups, held = Groups.plan(_name(record), limits), groups_of(record)
+    check_granted(spec.limits, groups)
+    if groups.controllers:
+        write_json(_file(record), {**held.paths, **groups.paths}, sync=False)
+        groups.make(limits)
+        confine(groups, pid)
+    if spec.limits.cpuset:
+        for process in machine_processes(pid):
+            place(spec, process)
+
+
 def groups_of(record: Record) -> Groups:
     """The groups that a container's machine has, or had; perhaps none."""
     try:
@@ -135,6 +153,10 @@ def release(record: Record) -> None:
     if groups.controllers:
         groups.remove()
         _file(record).unlink(missing_ok=True)
+
+
+def _name(record: Record) -> str:
+    return f"drupe-{record.id[:12]}"
 
 
 def _file(record: Record) -> Path:

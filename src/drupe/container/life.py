@@ -38,6 +38,14 @@ class Restart(NamedTuple):
         """The policy in the guest's words."""
         return _POLICIES[self.policy]
 
+    def check(self, *, remove: bool) -> None:
+        """Raises SpecError where the container is removed when its main process ends."""
+        if remove and self.number is not RestartPolicy.NO:
+            raise SpecError(
+                f"failed to use restart policy '{self}': the container is removed when it ends",
+                hint="leave out --rm, or --restart",
+            )
+
     def __str__(self) -> str:
         return f"{self.policy}:{self.attempts}" if self.attempts else self.policy
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from drupe.container.bounds import release_ended
+from drupe.container.pausing import ensure_unpaused
 from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.container.store import Store
-from drupe.errors import BootError, GuestError, NotFoundError, StateError, TimedOutError
+from drupe.errors import (
+    BootError,
+    GuestError,
+    NotFoundError,
+    SpecError,
+    StateError,
+    TimedOutError,
+)
 from drupe.guest.protocol import RestartPolicy, StartFlag, Type
 from drupe.guest.session import Session, connect, kill_frames, request, stop_frames
 from drupe.guest.spec import Process, process_frames
@@ -17,6 +25,8 @@ from drupe.guest.spec import Process, process_frames
 ANSWER_TIMEOUT_S = 30.0
 _POWER_OFF_TIMEOUT_S = 10.0
 _LAST_WRITES_TIMEOUT_S = 30.0
+_CONDITION_POLL_S = 0.05
+HEALTHY = "healthy"
 
 
 def running(record: Record) -> Condition:
@@ -28,7 +38,8 @@ def running(record: Record) -> Condition:
     condition = record.condition()
     if condition.state not in {State.RUNNING, State.RESTARTING}:
         raise StateError(
-            f"failed to reach container '{record.spec.name}': it is {condition.state}, not running"
+            f"failed to reach container '{record.spec.name}': it is {condition.state}, not running",
+            hint="'drupe unpause' has it go on" if condition.state is State.PAUSED else None,
         )
     return condition
 
@@ -43,10 +54,10 @@ def executed(record: Record, process: Process, *, detached: bool = False) -> Ite
     """
     running(record)
     frames = process_frames(process, StartFlag(StartFlag.DETACHED * detached))
-    with _reachable(record):
+    with reachable(record):
         session = Session(connect(record.control))
     try:
-        with _reachable(record):
+        with reachable(record):
             session.send(frames)
             session.expect(Type.STARTED, timeout_s=ANSWER_TIMEOUT_S)
         yield session
@@ -61,7 +72,7 @@ def kill(record: Record, number: int) -> None:
         StateError: the container does not run.
     """
     running(record)
-    with _reachable(record):
+    with reachable(record):
         request(record.control, kill_frames(number), timeout_s=ANSWER_TIMEOUT_S)
 
 
@@ -76,6 +87,7 @@ def stop(record: Record, *, signal: int | None = None, grace_s: float | None = N
     if process is None or not process.alive():
         release_ended(record)
         return record.condition()
+    ensure_unpaused(record)
     stopping = record.spec.stopping
     signal = stopping.signal if signal is None else signal
     grace_s = stopping.grace_s if grace_s is None else grace_s
@@ -115,6 +127,48 @@ def wait(record: Record, timeout_s: float | None = None, run: Run | None = None)
     return KILLED_STATUS if status is None else status
 
 
+def await_condition(
+    record: Record,
+    wanted: str,
+    timeout_s: float | None = None,
+    *,
+    called_off: Callable[[], bool] = lambda: False,
+) -> None:
+    """Waits until a container is ``running`` or ``healthy``, or the wait is called off.
+
+    Raises:
+        SpecError: it is asked for something else.
+        StateError: it ended before, or has no health checks.
+        TimedOutError: it is not so in time.
+    """
+    name = record.spec.name
+    if wanted not in {State.RUNNING, HEALTHY}:
+        raise SpecError(
+            f"failed to wait for container '{name}': no condition '{wanted}'",
+            hint="running, healthy or exited",
+        )
+    if wanted == HEALTHY and not record.spec.health.command:
+        raise StateError(f"failed to wait for container '{name}': it has no health checks")
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while not _is(condition := record.condition(), wanted):
+        if condition.ended:
+            raise StateError(f"failed to wait for container '{name}': it is {condition.state}")
+        if called_off():
+            return
+        if deadline is not None and time.monotonic() >= deadline:
+            raise TimedOutError(
+                f"failed to wait for container '{name}': not {wanted} in {timeout_s} s",
+                timeout_s or 0.0,
+            )
+        time.sleep(_CONDITION_POLL_S)
+
+
+def _is(condition: Condition, wanted: str) -> bool:
+    if wanted == HEALTHY:
+        return condition.health is not None and condition.health.status == HEALTHY
+    return condition.state is State.RUNNING
+
+
 def finish(store: Store, record: Record, run: Run | None) -> bool:
     """After the main process of a run: waits for the power-off, then removes what is not to stay.
 
@@ -138,7 +192,7 @@ def finish(store: Store, record: Record, run: Run | None) -> bool:
 
 
 @contextmanager
-def _reachable(record: Record) -> Iterator[None]:
+def reachable(record: Record) -> Iterator[None]:
     """Says what happened to a container that stopped answering."""
     try:
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -19,10 +19,10 @@ def machine_processes(pid: int) -> list[int]:
     return found
 
 
-def _children(pid: int) -> Iterator[int]:
-    for task in (_PROC / str(pid)).glob("task/*"):
-        try:
-            text = (task / "children").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        yield from map(int, text.split())
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        for task in (_PROC / str(pid) / "task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread of it
+                found += map(int, (task / "children").read_text().split())
+    return found

@@ -38,7 +38,6 @@ from drupe.container.stopping import GRACE_S, Stopping, check_grace, parse_signa
 from drupe.container.storage import DISK, Storage, parse_storage
 from drupe.container.tuning import Tuning, parse_shm_size, parse_sysctls
 from drupe.errors import HostError, SpecError
-from drupe.guest.protocol import RestartPolicy
 from drupe.image.find import find_image
 from drupe.image.store import Image
 from drupe.jail.mountinfo import kernel_mounts
@@ -196,11 +195,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
 
 def _restart(wanted: RunRequest) -> Restart:
     restart = parse_restart(wanted.restart)
-    if wanted.remove and restart.number is not RestartPolicy.NO:
-        raise SpecError(
-            f"failed to use restart policy '{restart}': the container is removed when it ends",
-            hint="leave out --rm, or --restart",
-        )
+    restart.check(remove=wanted.remove)
     return restart
 
 

@@ -21,6 +21,10 @@ _BOGOMIPS_LOOPS = 10_000_000
 """Loops per 10 ms jiffy: skips a calibration that costs up to 50 ms of start-up. Nothing in a
 container kernel waits by counting loops."""
 
+_BYTES_A_DENTRY = 32 << 10
+"""Of memory, for each bucket of the hash table of names. Linux reckons with 8 KiB, and touches all
+of the table as it boots: 768 KiB with that of inodes, for 512 MiB."""
+
 
 class UserMode:
     """User mode, in-process."""
@@ -107,6 +111,8 @@ class UserMode:
             "con=null",
             "con0=fd:0,fd:1",
             f"lpj={_BOGOMIPS_LOOPS}",
+            f"dhash_entries={spec.memory_bytes // _BYTES_A_DENTRY}",
+            f"ihash_entries={spec.memory_bytes // _BYTES_A_DENTRY // 2}",
             "panic=-1",
             "hostchan.fds=" + ",".join(map(str, handed)),
         ]

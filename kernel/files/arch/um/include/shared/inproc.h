@@ -196,6 +196,7 @@ struct inproc_clock {
 };
 
 extern char _text[], _etext[];
+extern char __start_rodata[], __start_ro_after_init[];
 extern unsigned long task_size;
 extern unsigned long exec_regs[];
 extern unsigned long *exec_fp_regs;

@@ -163,14 +163,29 @@ void inproc_share(unsigned long start, unsigned long end, int fd)
 /**
  * inproc_share_image() - moves the image's data into the memory file
  * @fd:	the file
+ *
+ * Constants lie in a writable segment, since some are set while the kernel
+ * starts. Those that are not stay pages of the kernel's file, of which the
+ * host has one copy for all containers; nobody may write there any more.
  */
 void inproc_share_image(int fd)
 {
 	const Elf64_Phdr *header = (void *)getauxval(AT_PHDR);
 	unsigned long count = getauxval(AT_PHNUM);
+	unsigned long constant = (unsigned long)__start_rodata;
+	unsigned long set = (unsigned long)__start_ro_after_init & UM_KERN_PAGE_MASK;
 
 	inproc_memory_fd = fd;
-	for (; count--; header++)
-		if (header->p_type == PT_LOAD && (header->p_flags & PF_W))
-			inproc_share(header->p_vaddr, header->p_vaddr + header->p_memsz, fd);
+	for (; count--; header++) {
+		unsigned long start = header->p_vaddr;
+		unsigned long end = start + header->p_memsz;
+
+		if (header->p_type != PT_LOAD || !(header->p_flags & PF_W))
+			continue;
+		if (start == constant && set < end) {
+			mprotect((void *)start, set - start, PROT_READ);
+			start = set;
+		}
+		inproc_share(start, end, fd);
+	}
 }
