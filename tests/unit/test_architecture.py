@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("_linux",),
     ("store", "process"),
     ("kconfig", "oci"),
-    ("kbuild",),
+    ("kbuild", "registry"),
     ("jail", "limits"),
     ("platform", "image", "net", "guest"),
     ("container",),

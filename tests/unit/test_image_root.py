@@ -313,12 +313,23 @@ def test_a_layer_that_is_not_what_it_should_be_is_refused(tmp_path: Path) -> Non
         make(tmp_path, [archive(member("a"))], ["sha256:" + "0" * 64])
 
 
+def extended(records: bytes) -> bytes:
+    """An archive with these bytes as an extended header."""
+    return archive(
+        member("x", records, type=tarfile.XHDTYPE), member("f"), form=tarfile.USTAR_FORMAT
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "cause"),
     [
         (lambda data: data[:700], "it ends in the middle"),
         (lambda data: data[:148] + b"x" * 2000, "for a number"),
         (lambda data: data[:20] + b"Z" + data[21:], "checksum is wrong"),
+        (lambda _: extended(b"x path=a\n"), "has b'x' for a number"),
+        (lambda _: extended(b"9 path=a\n" * 2 + b"15"), "an extended header is spoilt"),
+        (lambda _: extended(b"99 path=a\n"), "an extended header is spoilt"),
+        (lambda _: extended(b"3 =\n"), "an extended header is spoilt"),
     ],
 )
 def test_a_spoilt_archive_is_refused(

@@ -13,10 +13,12 @@ EXAMPLES = (
     ("all that no container needs", "drupe image prune -a"),
     ("everything about one", "drupe image inspect busybox"),
 )
-SEE_ALSO = ("images", "rmi")
+SEE_ALSO = ("images", "pull", "rmi")
 
 _ALIASES = {
     "ls": ("images", "list images"),
+    "pull": ("pull", "bring images from a registry"),
+    "push": ("push", "send an image to a registry"),
     "rm": ("rmi", "remove images"),
     "tag": ("tag", "give an image another name"),
     "history": ("history", "show how an image was made"),

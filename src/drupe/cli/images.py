@@ -19,7 +19,7 @@ EXAMPLES = (
     ("ids of images that have no name any more", "drupe images -q --filter dangling=true"),
     ("names for a script", "drupe images --format '{{.Repository}}:{{.Tag}}'"),
 )
-SEE_ALSO = ("rmi", "image")
+SEE_ALSO = ("pull", "rmi", "image")
 
 _NONE = "<none>"
 _SHORT_ID_DIGITS = 12

@@ -46,6 +46,8 @@ TOPICS = {
         "inspect": "show everything about containers, their jail included",
     },
     "Images": {
+        "pull": "bring images from a registry",
+        "push": "send an image to a registry",
         "images": "list images",
         "tag": "give an image another name",
         "rmi": "remove images",
@@ -54,6 +56,8 @@ TOPICS = {
         "import": "make an image of the files of a root",
         "history": "show how an image was made",
         "image": "all of that, and inspect and prune",
+        "login": "tell a registry who you are",
+        "logout": "forget who you are at a registry",
     },
     "This host": {
         "kernel": "list, build, show and remove container kernels",

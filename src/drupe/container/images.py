@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from drupe.container.store import Store
 from drupe.errors import NotFoundError, StateError
-from drupe.image import remove as removal
-from drupe.image.remove import Removed
+from drupe.image.find import find_image, is_known
 from drupe.image.store import ImageStore
+
+if TYPE_CHECKING:
+    from drupe.image.remove import Removed
+    from drupe.image.transfer import Observer
+
+
+class PullPolicy(StrEnum):
+    """When a registry is asked for an image."""
+
+    MISSING = "missing"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 def image_users() -> Mapping[str, str]:
@@ -21,6 +34,31 @@ def image_users() -> Mapping[str, str]:
     return users
 
 
+def ensure_image(name: str, policy: PullPolicy, observe: Observer | None = None) -> None:
+    """Brings an image that a container is to be made of, where it is not here.
+
+    Raises:
+        NotFoundError: it is not here, and nobody is to be asked for it; or nobody has it.
+        HostError: its registry cannot be reached.
+    """
+    if policy is not PullPolicy.ALWAYS:
+        if is_known(name):
+            return
+        try:
+            find_image(name)
+        except NotFoundError:
+            if policy is PullPolicy.NEVER:
+                raise
+        else:
+            return
+    from drupe.image.pull import pull
+
+    if observe is None:
+        pull(name)
+    else:
+        pull(name, observe=observe)
+
+
 def remove_image(name: str, *, force: bool = False) -> Removed:
     """Removes an image of this user, or one of its names; see ``image.remove``.
 
@@ -28,9 +66,13 @@ def remove_image(name: str, *, force: bool = False) -> Removed:
         NotFoundError: there is no such image.
         StateError: a container needs it.
     """
-    return removal.remove(ImageStore(), name, image_users, force=force)
+    from drupe.image.remove import remove
+
+    return remove(ImageStore(), name, image_users, force=force)
 
 
 def prune_images(*, every: bool = False) -> Removed:
     """Removes images of this user that nobody needs; see ``image.remove``."""
-    return removal.prune(ImageStore(), image_users, every=every)
+    from drupe.image.remove import prune
+
+    return prune(ImageStore(), image_users, every=every)

@@ -51,7 +51,11 @@ def partial(store: ImageStore, name: str) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_at(descriptor, path):
-                yield descriptor
+                try:
+                    yield descriptor
+                finally:
+                    if _is_at(descriptor, path) and not os.fstat(descriptor).st_size:
+                        path.unlink()
                 return
             # Whoever had it before has moved or removed it: there may be another by now.
         finally:

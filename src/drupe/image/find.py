@@ -34,6 +34,14 @@ def find_image(name: str) -> Image:
     raise _missing(name)
 
 
+def is_known(name: str) -> bool:
+    """Whether an image of that name is here, or can be made here; ids are not looked for."""
+    reference = _reference(name)
+    if reference is None:
+        return False
+    return reference.familiar == EMBEDDED or any(store.knows(reference) for store in stores())
+
+
 def find_own(store: ImageStore, name: str) -> tuple[Image, Reference | None]:
     """An image of one store, and the reference that found it; None: it was the id.
 

@@ -148,6 +148,10 @@ class ImageStore:
                     return name
         return None
 
+    def knows(self, reference: Reference) -> bool:
+        """Whether a reference means something here; quicker than to ask what."""
+        return self._path(reference).exists()
+
     def read(self, image_id: str) -> Image | None:
         """The image with an id, if it is here.
 

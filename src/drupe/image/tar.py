@@ -21,6 +21,7 @@ _EXTENSION_MOST = 1 << 20
 """Bytes of extended headers before one entry; xattrs of a file are at most 64 KiB in Linux."""
 _MODULUS = 65521
 _SPACES = 8 * 0x20
+_NEWLINE = 0x0A
 _SIZE_MOST = 1 << 62
 
 
@@ -240,16 +241,15 @@ class TarReader:
         at = 0
         while at < len(data) and data[at]:
             space = data.find(b" ", at, at + 20)
-            length = self._decimal(data[at:space]) if space > at else 0
-            record = data[space + 1 : at + length]
-            name, equals, value = record[:-1].partition(b"=")
-            if at + length > len(data) or record[-1:] != b"\n" or not equals or not name:
+            end = at + (self._decimal(data[at:space]) if space > at else 0)
+            name, equals, value = data[space + 1 : end - 1].partition(b"=")
+            if not at < space < end <= len(data) or data[end - 1] != _NEWLINE or not equals:
                 raise self._error("an extended header is spoilt")
             if name in {b"GNU.sparse.offset", b"GNU.sparse.numbytes"}:
                 pairs.append(value)  # version 0.0 repeats these
             elif name == b"path" or name == b"linkpath" or value:
                 records[name] = value
-            at += length
+            at = end
         if pairs:
             records[b"GNU.sparse.map"] = b",".join(pairs)
         return records

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from drupe.cli.options import life, limits, machine, network, process, rights, storage
+from drupe.container.images import PullPolicy, ensure_image
 from drupe.container.request import RunRequest
+from drupe.image.find import is_known
 
 _PARTS = (process, storage, network, machine, limits, rights, life)
 
@@ -18,9 +20,26 @@ def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     add("-h", "--hostname", metavar="NAME", help="default: the first 12 digits of the id")
     add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
     add("--cidfile", metavar="FILE", help="write its id to a file that does not exist yet")
+    add(
+        "--pull",
+        choices=tuple(PullPolicy),
+        type=PullPolicy,
+        default=PullPolicy.MISSING,
+        help="when to ask a registry for the image (default: missing)",
+    )
     for part in _PARTS:
         part.add_arguments(parser)
     add("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def bring_image(request: RunRequest, args: argparse.Namespace) -> None:
+    """Pulls the image where ``--pull`` says so."""
+    if request.image is None or (args.pull is not PullPolicy.ALWAYS and is_known(request.image)):
+        return
+    from drupe.cli.progress import Display
+
+    with Display() as display:
+        ensure_image(request.image, args.pull, display.bar)
 
 
 def build_request(args: argparse.Namespace, *, remove: bool, log: bool = True) -> RunRequest:

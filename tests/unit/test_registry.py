@@ -1,0 +1,612 @@
+"""Pulling from a registry that does what it should not, on a loopback port of this process."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import hashlib
+import http.server
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drupe.errors import DrupeError, HostError, NotFoundError, SpecError
+from drupe.image.find import find_image
+from drupe.image.pull import pull
+from drupe.image.remove import remove
+from drupe.image.store import ImageStore
+from drupe.oci.manifest import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_LAYER
+from drupe.oci.reference import parse_reference
+from drupe.registry import http as transport
+from drupe.registry.auth import parse_challenge
+from drupe.registry.client import Client
+from drupe.registry.credentials import (
+    Credentials,
+    find_credentials,
+    forget_credentials,
+    store_credentials,
+)
+from tests.conftest import Home
+from tests.erofs_reader import read_image
+from tests.unit.test_image_root import archive, member
+
+CONTENT = os.urandom(1 << 20)
+
+
+def sha256(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves one image, and lets a test get in the way."""
+
+    server: BadRegistry
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        registry = self.server
+        path = self.path
+        registry.seen[f"{path} {self.headers.get('Range', '')}".strip()] += 1
+        registry.authorizations.append(self.headers.get("Authorization"))
+        for pattern, trick in registry.tricks:
+            if re.fullmatch(pattern, path) and trick(self):
+                return
+        name = path.rpartition("/")[2]
+        if path == "/v2/":
+            self.answer(200, b"{}")
+        elif name in registry.blobs:
+            self.blob(registry.blobs[name])
+        else:
+            self.answer(404, b'{"errors":[{"code":"UNKNOWN","message":"not\\u001b[2J here"}]}')
+
+    do_HEAD = do_GET  # noqa: N815 (the library's form)
+
+    def blob(self, data: bytes) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if asked is None:
+            self.answer(200, data)
+            return
+        start = int(asked[1])
+        where = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        self.answer(206, data[start:], {"Content-Range": where})
+
+    def answer(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(data)
+
+    def cut(self, *, after: bytes = b"", length: int | None = None) -> bool:
+        """Sends the beginning of an answer and hangs up."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(after) if length is None else length))
+        self.end_headers()
+        self.wfile.write(after)
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        return True
+
+    def drop(self) -> bool:
+        """Hangs up."""
+        self.connection.shutdown(socket.SHUT_RDWR)
+        return True
+
+
+Trick = Callable[[Handler], bool]
+
+
+class BadRegistry(http.server.ThreadingHTTPServer):
+    """An image ``x`` of one gzipped layer, with the tag ``latest``."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.seen: Counter[str] = Counter()
+        self.authorizations: list[str | None] = []
+        self.tricks: list[tuple[str, Trick]] = []
+        self.blobs: dict[str, bytes] = {}
+        layer = archive(member("a", CONTENT))
+        packed = gzip.compress(layer, 1)
+        config = json.dumps({"rootfs": {"diff_ids": [sha256(layer)]}}).encode()
+        self.layer = sha256(packed)
+        manifest: dict[str, Any] = {
+            "schemaVersion": 2,
+            "config": self.add(config, OCI_CONFIG),
+            "layers": [self.add(packed, f"{OCI_LAYER}+gzip")],
+        }
+        self.manifest = manifest
+        self.publish(manifest)
+
+    @property
+    def name(self) -> str:
+        return f"127.0.0.1:{self.server_port}/x"
+
+    def add(self, data: bytes, kind: str) -> dict[str, object]:
+        self.blobs[sha256(data)] = data
+        return {"mediaType": kind, "digest": sha256(data), "size": len(data)}
+
+    def publish(self, manifest: dict[str, Any]) -> None:
+        self.blobs["latest"] = json.dumps(manifest).encode()
+        self.blobs[sha256(self.blobs["latest"])] = self.blobs["latest"]
+
+    def trick(self, path: str, trick: Trick) -> None:
+        self.tricks.append((path, trick))
+
+    def once(self, path: str, trick: Trick, times: int = 1) -> None:
+        left = [times]
+
+        def some(handler: Handler) -> bool:
+            left[0] -= 1
+            return left[0] >= 0 and trick(handler)
+
+        self.trick(path, some)
+
+
+@pytest.fixture
+def registry(
+    private_home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[BadRegistry]:
+    monkeypatch.setenv("XDG_DATA_DIRS", str(private_home.path / "nowhere"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    monkeypatch.setattr(transport, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(transport, "TIMEOUT_S", 2.0)
+    server = BadRegistry()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+LAYER = r"/v2/x/blobs/.*"
+
+
+def pulled(registry: BadRegistry) -> None:
+    """Pulls, and looks whether all is as it should be."""
+    image = pull(registry.name)
+    assert read_image(image.root)[b"a"].content == CONTENT
+    assert image.digest == sha256(registry.blobs["latest"])
+    assert not list(ImageStore().partial.iterdir())
+    assert find_image(registry.name).id == image.id
+
+
+def test_a_pull_brings_what_is_missing_and_only_that(registry: BadRegistry) -> None:
+    pulled(registry)
+    before = registry.seen.total()
+    pulled(registry)
+    asked = registry.seen.total() - before
+    assert asked <= 2, "the manifest, and how the registry is to be talked to"
+    by_digest = f"{registry.name}@{sha256(registry.blobs['latest'])}"
+    assert find_image(by_digest).id == pull(by_digest).id
+
+
+def test_the_image_of_an_index_for_this_platform(registry: BadRegistry) -> None:
+    entry = registry.add(registry.blobs["latest"], DOCKER_MANIFEST)
+    platform = {"os": "linux", "architecture": "amd64"}
+    other = {**entry, "digest": sha256(b""), "platform": {**platform, "architecture": "arm64"}}
+    both = [other, {**entry, "platform": platform}]
+    registry.publish({"schemaVersion": 2, "mediaType": DOCKER_INDEX, "manifests": both})
+    pulled(registry)
+    registry.publish({"schemaVersion": 2, "manifests": [other]})
+    with pytest.raises(NotFoundError, match="no image for linux/amd64, but for linux/arm64"):
+        pull(registry.name)
+
+
+def test_a_blob_that_is_cut_goes_on_where_it_was(registry: BadRegistry) -> None:
+    data = registry.blobs[registry.layer]
+    half = len(data) // 2
+    registry.once(
+        f"/v2/x/blobs/{registry.layer}", lambda h: h.cut(after=data[:half], length=len(data))
+    )
+    pulled(registry)
+    assert registry.seen[f"/v2/x/blobs/{registry.layer} bytes={half}-"] == 1
+
+
+def test_what_came_before_an_error_is_used_by_the_next_pull(
+    registry: BadRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = registry.blobs[registry.layer]
+    whole = f"/v2/x/blobs/{registry.layer}"
+    registry.once(whole, lambda h: h.cut(after=data[:5000], length=len(data)))
+    registry.once(whole, lambda h: h.drop(), times=5)
+    with pytest.raises(HostError, match=r"does not answer well: .*"):
+        pull(registry.name)
+    assert [path.stat().st_size for path in ImageStore().partial.iterdir()] == [5000]
+    registry.tricks.clear()
+    pulled(registry)
+    assert registry.seen[f"{whole} bytes=5000-"] >= 1
+
+
+def test_a_spoilt_beginning_is_fetched_again(registry: BadRegistry) -> None:
+    ImageStore().prepare()
+    partial = ImageStore().partial / f"blob-{registry.layer[7:]}"
+    partial.write_bytes(b"spoilt")
+    pulled(registry)
+
+
+def test_a_registry_that_cannot_go_on_in_the_middle_begins_anew(registry: BadRegistry) -> None:
+    data = registry.blobs[registry.layer]
+    whole = f"/v2/x/blobs/{registry.layer}"
+    registry.once(whole, lambda h: h.cut(after=data[:5000], length=len(data)))
+
+    def ignore_range(handler: Handler) -> bool:
+        handler.answer(200, data)
+        return True
+
+    registry.trick(whole, ignore_range)
+    pulled(registry)
+
+
+def refused(registry: BadRegistry, kind: type[DrupeError], cause: str) -> None:
+    """The pull fails so; no image is there, and nothing but what the next pull may use."""
+    with pytest.raises(kind, match=cause):
+        pull(registry.name)
+    store = ImageStore()
+    assert list(store.ids()) == []
+    assert list(store.names()) == []
+    assert (
+        not store.blob(registry.layer).exists()
+        or sha256(store.blob(registry.layer).read_bytes()) == registry.layer
+    )
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_wrong_length_is_refused(registry: BadRegistry, change: int) -> None:
+    registry.manifest["layers"][0]["size"] += change
+    registry.publish(registry.manifest)
+    refused(registry, SpecError, r"should have \d+ bytes, and the registry sends \d+")
+
+
+def test_more_than_announced_is_refused(registry: BadRegistry) -> None:
+    def endless(handler: Handler) -> bool:
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                handler.wfile.write(bytes(1 << 20))
+        return True
+
+    registry.trick(f"/v2/x/blobs/{registry.layer}", endless)
+    refused(registry, SpecError, "is larger than")
+
+
+def test_a_wrong_part_is_refused(registry: BadRegistry) -> None:
+    data = registry.blobs[registry.layer]
+    whole = f"/v2/x/blobs/{registry.layer}"
+    registry.once(whole, lambda h: h.cut(after=data[:5000], length=len(data)))
+
+    def wrong(handler: Handler) -> bool:
+        handler.answer(206, data[100:], {"Content-Range": f"bytes 100-{len(data)}/{len(data)}"})
+        return True
+
+    registry.trick(whole, wrong)
+    refused(registry, SpecError, "asked for a part, got 'bytes 100-")
+
+
+def test_wrong_content_is_refused(registry: BadRegistry) -> None:
+    data = registry.blobs[registry.layer]
+    registry.blobs[registry.layer] = data[:-1] + bytes([data[-1] ^ 1])
+    refused(registry, SpecError, "has the digest sha256:")
+    assert not list(ImageStore().partial.iterdir())
+
+
+def test_a_manifest_with_another_digest_is_refused(registry: BadRegistry) -> None:
+    digest = sha256(registry.blobs["latest"])
+    registry.blobs[digest] = registry.blobs["latest"] + b" "
+    with pytest.raises(SpecError, match="its manifest has the digest sha256"):
+        pull(f"{registry.name}@{digest}")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "cause"),
+    [
+        (b"<html>", SpecError, "not JSON"),
+        (b"{}", SpecError, "neither a manifest nor an index"),
+        (b" " * (5 << 20), SpecError, "larger than 4 MiB"),
+    ],
+)
+def test_no_manifest_is_refused(
+    registry: BadRegistry, data: bytes, kind: type[DrupeError], cause: str
+) -> None:
+    registry.blobs["latest"] = data
+    refused(registry, kind, cause)
+
+
+def test_an_unknown_image_is_told_without_control_characters(registry: BadRegistry) -> None:
+    registry.blobs.pop("latest")
+    refused(registry, NotFoundError, r"has no such image \(not\[2J here\)")
+
+
+def test_a_registry_that_is_busy_is_waited_for(registry: BadRegistry) -> None:
+    def busy(handler: Handler) -> bool:
+        handler.answer(503, b"", {"Retry-After": "0"})
+        return True
+
+    registry.once("/v2/x/manifests/latest", busy, times=2)
+    pulled(registry)
+    registry.trick("/v2/x/manifests/latest", busy)
+    with pytest.raises(HostError, match="said 4 times that it cannot now"):
+        pull(registry.name)
+
+
+def test_a_slow_registry_is_not_waited_for_for_ever(
+    registry: BadRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(transport, "_TRIES", 2)
+
+    def sleep(handler: Handler) -> bool:
+        time.sleep(0.5)
+        return False
+
+    registry.trick(LAYER, sleep)
+    refused(registry, HostError, "no answer in 0 s")
+
+
+def redirect(to: str) -> Trick:
+    def trick(handler: Handler) -> bool:
+        handler.answer(307, b"", {"Location": to})
+        return True
+
+    return trick
+
+
+def test_redirects_are_followed_without_our_name(registry: BadRegistry) -> None:
+    store_credentials(registry.name.partition("/")[0], Credentials("me", "secret"))
+    other = BadRegistry()
+    other.blobs = registry.blobs
+    thread = threading.Thread(target=other.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        needs_password(registry)
+        to = f"http://127.0.0.1:{other.server_port}/v2/x/blobs/{registry.layer}"
+        registry.trick(f"/v2/x/blobs/{registry.layer}", redirect(to))
+        pulled(registry)
+        assert other.authorizations == [None]
+    finally:
+        other.shutdown()
+        thread.join()
+        other.server_close()
+
+
+@pytest.mark.parametrize(
+    ("to", "cause"),
+    [
+        ("/v2/x/blobs/x", "it redirects for ever"),
+        ("file:///etc/passwd", "it redirects to 'file:///etc/passwd'"),
+        ("http://127.0.0.1:99999/", "no such port"),
+    ],
+)
+def test_a_bad_redirect_is_refused(registry: BadRegistry, to: str, cause: str) -> None:
+    registry.trick(LAYER, redirect(to))
+    refused(registry, SpecError, cause)
+
+
+def needs_password(registry: BadRegistry) -> None:
+    basic = "Basic " + base64.b64encode(b"me:secret").decode()
+
+    def guard(handler: Handler) -> bool:
+        if handler.headers.get("Authorization") == basic:
+            return False
+        handler.answer(401, b"", {"WWW-Authenticate": 'Basic realm="r"'})
+        return True
+
+    registry.tricks.insert(0, (r"/v2/.*", guard))
+
+
+def test_a_password_is_taken_from_the_files(registry: BadRegistry) -> None:
+    needs_password(registry)
+    refused(registry, HostError, "access is denied")
+    host = registry.name.partition("/")[0]
+    store_credentials(host, Credentials("me", "wrong"))
+    refused(registry, HostError, "access is denied")
+    store_credentials(host, Credentials("me", "secret"))
+    pulled(registry)
+
+
+def needs_token(registry: BadRegistry, realm: str, token: str = "t1") -> None:  # noqa: S107
+    challenge = f'Bearer realm="{realm}",service="s",scope="repository:x:pull"'
+
+    def guard(handler: Handler) -> bool:
+        if handler.headers.get("Authorization") == "Bearer t1":
+            return False
+        handler.answer(401, b"", {"WWW-Authenticate": challenge})
+        return True
+
+    def give(handler: Handler) -> bool:
+        handler.answer(200, json.dumps({"token": token}).encode())
+        return True
+
+    registry.trick(r"/v2/.*", guard)
+    registry.trick(r"/token\?.*", give)
+
+
+def test_a_token_is_fetched_where_the_registry_says(registry: BadRegistry) -> None:
+    needs_token(registry, f"http://127.0.0.1:{registry.server_port}/token")
+    pulled(registry)
+    assert sum("/token" in path for path in registry.seen.elements()) == 1
+    assert any("scope=repository%3Ax%3Apull&" not in p and "service=s" in p for p in registry.seen)
+
+
+def test_a_token_that_is_never_good_enough_ends_the_pull(registry: BadRegistry) -> None:
+    needs_token(registry, f"http://127.0.0.1:{registry.server_port}/token", "wrong")
+    refused(registry, HostError, "access is denied")
+    assert registry.seen["/v2/x/manifests/latest"] <= 3
+
+
+@pytest.mark.parametrize("realm", ["http://elsewhere.invalid/token", "file:///etc/passwd", ""])
+def test_a_password_goes_nowhere_else(registry: BadRegistry, realm: str) -> None:
+    needs_token(registry, realm)
+    refused(registry, SpecError, "it wants tokens from")
+
+
+@pytest.mark.parametrize("answer", [b"x", b"[]", b'{"token":5}', b'{"token":"a\\r\\nX: y"}'])
+def test_a_token_that_is_none_is_refused(registry: BadRegistry, answer: bytes) -> None:
+    needs_token(registry, f"http://127.0.0.1:{registry.server_port}/token")
+
+    def give(handler: Handler) -> bool:
+        handler.answer(200, answer)
+        return True
+
+    registry.tricks[1] = (r"/token\?.*", give)
+    refused(registry, SpecError, "the token server answers with nonsense")
+
+
+def test_two_pulls_at_once_fetch_each_blob_once(registry: BadRegistry) -> None:
+    threads = [threading.Thread(target=pull, args=(registry.name,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert registry.seen[f"/v2/x/blobs/{registry.layer}"] == 1
+    pulled(registry)
+
+
+def test_an_error_of_one_blob_ends_the_others(registry: BadRegistry) -> None:
+    slow = registry.add(b"x" * 100, OCI_LAYER)
+    registry.manifest["layers"].append(slow)
+    registry.publish(registry.manifest)
+    started = threading.Event()
+
+    def hang(handler: Handler) -> bool:
+        started.set()
+        time.sleep(1.5)
+        return False
+
+    def fail(handler: Handler) -> bool:
+        started.wait(5)
+        handler.answer(404, b"")
+        return True
+
+    registry.trick(f"/v2/x/blobs/{slow['digest']}", hang)
+    registry.trick(f"/v2/x/blobs/{registry.layer}", fail)
+    begin = time.monotonic()
+    refused(registry, NotFoundError, "has no such image")
+    assert time.monotonic() - begin < 1.4
+
+
+def test_a_name_that_nobody_knows(registry: BadRegistry) -> None:
+    with pytest.raises(HostError, match=r"'nowhere.invalid' does not answer well"):
+        pull("nowhere.invalid/x")
+
+
+def test_plain_http_is_for_this_machine_only(registry: BadRegistry) -> None:
+    assert transport.is_loopback("localhost:5000")
+    assert transport.is_loopback("127.8.8.8")
+    assert transport.is_loopback("[::1]:5000")
+    assert not transport.is_loopback("127.evil.example:5000")
+    assert not transport.is_loopback("localhost.evil.example")
+    with pytest.raises(HostError, match="does not answer well"):
+        Client(parse_reference(registry.name), checked=True).ping()
+
+
+@pytest.mark.parametrize(
+    ("header", "realm"),
+    [
+        ('Bearer realm="https://a/b?c=d,e",service="x"', "https://a/b?c=d,e"),
+        ("bearer realm=https://a", "https://a"),
+        ("Basic", ""),
+    ],
+)
+def test_challenges_are_read(header: str, realm: str) -> None:
+    challenge = parse_challenge(header)
+    assert challenge is not None
+    assert challenge.realm == realm
+    assert parse_challenge("Negotiate x") is None
+    assert parse_challenge("") is None
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".docker").mkdir()
+    return tmp_path
+
+
+def docker(files: Path, value: object) -> None:
+    (files / ".docker/config.json").write_text(json.dumps(value))
+
+
+def test_the_closest_credentials_count(files: Path) -> None:
+    def auth(text: str) -> dict[str, str]:
+        return {"auth": base64.b64encode(text.encode()).decode()}
+
+    docker(
+        files,
+        {
+            "auths": {
+                "r.example": auth("all:1"),
+                "r.example/team": auth("team:2:3"),
+                f"https://index.{'docker.io'}/v1/": auth("hub:4"),
+                "t.example": {"identitytoken": "tok"},
+            }
+        },
+    )
+    assert find_credentials("r.example", "team/x") == Credentials("team", "2:3")
+    assert find_credentials("r.example", "other") == Credentials("all", "1")
+    assert find_credentials("docker.io", "library/x") == Credentials("hub", "4")
+    assert find_credentials("t.example") == Credentials(identity_token="tok")  # noqa: S106
+    assert find_credentials("nowhere.example") is None
+    store_credentials("r.example", Credentials("mine", "5"))
+    assert find_credentials("r.example") == Credentials("mine", "5")
+    assert forget_credentials("r.example") is not None
+    assert forget_credentials("r.example") is None
+    assert find_credentials("r.example") == Credentials("all", "1")
+    assert (files / ".config/containers/auth.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_helpers_are_asked(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = files / "docker-credential-test"
+    helper.write_text(
+        '#!/bin/sh\nread -r name\n[ "$name" = r.example ] || { echo none; exit 1; }\n'
+        'printf \'{"Username":"u","Secret":"s"}\'\n'
+    )
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{files}:{os.environ['PATH']}")
+    docker(files, {"credHelpers": {"r.example": "test", "bad.example": "../test"}})
+    assert find_credentials("r.example") == Credentials("u", "s")
+    with pytest.raises(SpecError, match=r"'\.\./test': not a name of one"):
+        find_credentials("bad.example")
+    docker(files, {"credsStore": "test"})
+    assert find_credentials("other.example") is None
+    helper.write_text("#!/bin/sh\necho nonsense\n")
+    with pytest.raises(SpecError, match="answers with nonsense"):
+        find_credentials("r.example")
+
+
+def test_a_spoilt_file_is_told(files: Path) -> None:
+    for text, cause in (
+        ("{", "not JSON"),
+        ('{"auths":[1]}', "'auths' is not an object"),
+        ('{"auths":{"r.example":{"auth":"?"}}}', "an 'auth' in it is spoilt"),
+    ):
+        (files / ".docker/config.json").write_text(text)
+        with pytest.raises(SpecError, match=cause):
+            find_credentials("r.example")
+
+
+def test_a_pulled_image_goes_whole(registry: BadRegistry) -> None:
+    pulled(registry)
+    remove(ImageStore(), registry.name, dict)
+    left = [path for path in ImageStore().home.rglob("*") if path.is_file()]
+    assert {path.name for path in left} == {"lock", "use"}
