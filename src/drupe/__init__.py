@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from drupe.api.disk import disk_usage, prune_containers
     from drupe.api.events import events
     from drupe.api.files import FileSystem
+    from drupe.api.image import Image
     from drupe.api.options import ContainerOptions
     from drupe.api.results import CompletedExec, CompletedRun
     from drupe.api.run import run
@@ -41,6 +42,7 @@ __all__ = [
     "FileInfo",
     "FileSystem",
     "Health",
+    "Image",
     "LeftOut",
     "State",
     "Task",
@@ -68,6 +70,7 @@ _HOMES = {
     "FileInfo": "drupe.container.files",
     "FileSystem": "drupe.api.files",
     "Health": "drupe.container.status",
+    "Image": "drupe.api.image",
     "LeftOut": "drupe.container.unpacking",
     "State": "drupe.container.record",
     "disk_usage": "drupe.api.disk",

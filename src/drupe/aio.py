@@ -7,6 +7,7 @@ event loop's pool; processes are followed by the event loop itself.
 
 from drupe.api.async_container import Container, get, list_containers
 from drupe.api.async_files import FileSystem
+from drupe.api.async_image import Image
 from drupe.api.async_run import run
 from drupe.api.async_stream import ExecStream
 from drupe.api.disk import disk_usage_async as disk_usage
@@ -20,6 +21,7 @@ __all__ = [
     "Container",
     "ExecStream",
     "FileSystem",
+    "Image",
     "disk_usage",
     "events",
     "get",

@@ -21,9 +21,10 @@ from drupe.platform.registry import NAMES, VARIABLE
 from tests.conftest import Home
 
 _LAUNCH = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    f"sys.path.append({sysconfig.get_path('purelib')!r}); from drupe.cli.main import main; main()"
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); sys.path.append(sys.argv.pop(1)); "
+    "from drupe.cli.main import main; main()"
 )
+_PACKAGES = sysconfig.get_path("purelib")
 ORDINARY_UID = 54321
 
 
@@ -39,7 +40,7 @@ class Cli:
 
     def argv(self, *args: str) -> list[str]:
         """What to execute."""
-        return [sys.executable, "-ISc", _LAUNCH, str(self.source), *args]
+        return [sys.executable, "-ISc", _LAUNCH, str(self.source), _PACKAGES, *args]
 
     def __call__(
         self, *args: str, status: int | None = 0, input_bytes: bytes = b""

@@ -129,7 +129,7 @@ def test_a_command_that_is_not_there() -> None:
 
 def test_an_image_that_is_not_there() -> None:
     with pytest.raises(NotFoundError, match="failed to find image 'nosuch'"):
-        drupe.run("nosuch")
+        drupe.run("nosuch", pull="never")
 
 
 def test_run_can_leave_the_container() -> None:
@@ -322,7 +322,7 @@ def test_aio_run() -> None:
             await drupe.aio.run("busybox", ["sh", "-c", "echo x; sleep 999"], timeout=0.3)
         assert late.value.stdout == b"x\n"
         with pytest.raises(NotFoundError):
-            await drupe.aio.run("nosuch")
+            await drupe.aio.run("nosuch", pull="never")
         assert await drupe.aio.list_containers(all=True) == []
 
     in_loop(body)

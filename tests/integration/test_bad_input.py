@@ -29,7 +29,7 @@ def test_words_that_mean_nothing(cli: Cli) -> None:
     refused(cli, "frobnicate", says="'frobnicate': no such verb", hint="--help")
     refused(cli, "run", "--frobnicate", "busybox", says="--frobnicate", hint="--help")
     refused(cli, "run", says="no image given", hint="busybox")
-    refused(cli, "run", "nosuchimage", "true", says="'nosuchimage': no such image")
+    refused(cli, "run", "--pull", "never", "nosuch", "true", says="'nosuch': no such image")
     refused(cli, "run", "../busybox", "true", says="'..' is not a registry")
     refused(cli, "run", "--rootfs", "/", says="no command given")
     refused(cli, "run", "--kernel", "nosuch", "busybox", says="'nosuch'", hint="kernel")

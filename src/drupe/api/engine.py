@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from drupe.api.options import check_mapping, check_strings
 from drupe.container import files, lifecycle, start
 from drupe.container.files import Change
+from drupe.container.images import ensure_image
 from drupe.container.record import Condition, Record, Run
 from drupe.container.request import RunRequest, resolve
 from drupe.container.service import serving
@@ -20,6 +21,7 @@ from drupe.container.visit import reached
 from drupe.errors import DrupeError, GuestError, NotFoundError, StateError
 from drupe.guest.session import Session
 from drupe.guest.spec import Process
+from drupe.image.calloff import CallOff
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +52,30 @@ class Launch:
         self._name = name
         self._id = ""
         self._called_off = threading.Event()
+        self._end_pull = CallOff()
 
     def attached(self) -> Connected:
         """Starts it; its main process ends with the session."""
+        self._bring_image()
         stack = contextlib.ExitStack()
         record, session = stack.enter_context(self._launched(detached=False))
         return Connected(record, record.run(), record.spec.args, session, stack.close)
 
     def detached(self) -> Record:
         """Starts it; its main process goes on by itself."""
+        self._bring_image()
         with self._launched(detached=True) as (record, _):
             return record
 
     def created(self) -> Record:
         """Makes it, and does not start it."""
+        self._bring_image()
         return start.create(self._store, self._name, self._make)
 
     def call_off(self) -> None:
         """Makes the start fail soon, in whatever state it is; nothing of it stays."""
         self._called_off.set()
+        self._end_pull()
         with contextlib.suppress(DrupeError):
             if self._id:
                 end_machine(self._store.find(self._id))
@@ -79,6 +86,10 @@ class Launch:
         return start.launched(
             self._store, self._name, self._make, detached=detached, on_step=self._on_step
         )
+
+    def _bring_image(self) -> None:
+        if self._request.image is not None:
+            ensure_image(self._request.image, self._request.pull, call_off=self._end_pull)
 
     def _make(self, container_id: str, name: str) -> ContainerSpec:
         self._id = container_id

@@ -6,8 +6,9 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
+from drupe.container.images import PullPolicy
 from drupe.container.life import HealthRequest
 from drupe.container.request import RunRequest
 from drupe.container.spec import MEMORY_DEFAULT_BYTES, check_name, parse_memory
@@ -21,6 +22,7 @@ class ContainerOptions(TypedDict, total=False):
     Attributes:
         rootfs: a directory of the host to run instead of an image; it is only read, writes go to
             a layer that is thrown away.
+        pull: when a registry is asked for the image: "missing" (default), "always" or "never".
         env: variables, NAME → value, above those of the image.
         workdir: directory of the main process, absolute, made if missing.
         user: user[:group] of the main process, names or numbers; default: root.
@@ -64,6 +66,7 @@ class ContainerOptions(TypedDict, total=False):
     """
 
     rootfs: str | os.PathLike[str] | None
+    pull: Literal["missing", "always", "never"] | None
     env: Mapping[str, str] | None
     workdir: str | None
     user: str | None
@@ -126,6 +129,7 @@ def build_request(
         raise ValueError("an image and a rootfs: only one of them can be the root")
     rootfs, memory = options.get("rootfs"), options.get("memory")
     return RunRequest(
+        pull=PullPolicy(options.get("pull") or PullPolicy.MISSING),
         image=image,
         args=check_strings("command", command),
         rootfs=None if rootfs is None else os.fspath(rootfs),

@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
     request = container.build_request(args, remove=args.rm)
     name = None if args.name is None else check_name(args.name)
-    container.bring_image(request, args)
+    container.bring_image(request)
     with IdFile(request, args.cidfile) as id_file:
         record = create(open_store(), name, id_file.make)
         id_file.keep()

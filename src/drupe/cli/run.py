@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
         terminal.require("-t")
     detach_bytes(args.detach_keys)
     name = None if args.name is None else check_name(args.name)
-    container.bring_image(request, args)
+    container.bring_image(request)
     store = open_store()
     window = terminal.size() if args.tty else None
     with (

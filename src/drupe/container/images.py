@@ -13,6 +13,7 @@ from drupe.image.find import find_image, is_known
 from drupe.image.store import ImageStore
 
 if TYPE_CHECKING:
+    from drupe.image.calloff import CallOff
     from drupe.image.remove import Removed
     from drupe.image.transfer import Observer
 
@@ -34,29 +35,42 @@ def image_users() -> Mapping[str, str]:
     return users
 
 
-def ensure_image(name: str, policy: PullPolicy, observe: Observer | None = None) -> None:
+def ensure_image(
+    name: str,
+    policy: PullPolicy,
+    observe: Observer | None = None,
+    call_off: CallOff | None = None,
+) -> None:
     """Brings an image that a container is to be made of, where it is not here.
+
+    Args:
+        name: what a container is to be made of.
+        policy: whether a registry is asked.
+        observe: is told how a pull goes on.
+        call_off: ends a pull from another thread.
 
     Raises:
         NotFoundError: it is not here, and nobody is to be asked for it; or nobody has it.
         HostError: its registry cannot be reached.
     """
-    if policy is not PullPolicy.ALWAYS:
-        if is_known(name):
-            return
-        try:
-            find_image(name)
-        except NotFoundError:
-            if policy is PullPolicy.NEVER:
-                raise
-        else:
-            return
+    if policy is not PullPolicy.ALWAYS and _is_here(name, policy):
+        return
     from drupe.image.pull import pull
+    from drupe.image.transfer import unobserved
 
-    if observe is None:
-        pull(name)
-    else:
-        pull(name, observe=observe)
+    pull(name, observe=observe or unobserved, call_off=call_off)
+
+
+def _is_here(name: str, policy: PullPolicy) -> bool:
+    if is_known(name):
+        return True
+    try:
+        find_image(name)
+    except NotFoundError:
+        if policy is PullPolicy.NEVER:
+            raise
+        return False
+    return True
 
 
 def remove_image(name: str, *, force: bool = False) -> Removed:

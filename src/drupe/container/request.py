@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from drupe.container.images import PullPolicy
 from drupe.container.layer import choose_size
 from drupe.container.life import HealthRequest, Restart, parse_restart, resolve_health
 from drupe.container.limits import (
@@ -54,6 +55,7 @@ class RunRequest(NamedTuple):
 
     Attributes:
         image: name of an image, or None with ``rootfs``.
+        pull: when a registry is to be asked for the image; ``resolve`` asks none.
         args: the command; empty: the image's.
         rootfs: a directory to run instead of an image.
         entrypoint: a program that gets the command as its arguments; empty: none, not even the
@@ -96,6 +98,7 @@ class RunRequest(NamedTuple):
     """
 
     image: str | None = None
+    pull: PullPolicy = PullPolicy.MISSING
     args: tuple[str, ...] = ()
     rootfs: str | None = None
     entrypoint: str | None = None

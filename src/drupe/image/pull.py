@@ -8,6 +8,7 @@ from http.client import HTTPException, HTTPResponse
 
 from drupe.errors import SpecError
 from drupe.image.blobs import RESUMABLE, add_blob, adding, install, partial, write_all
+from drupe.image.calloff import CallOff
 from drupe.image.install import install_manifest
 from drupe.image.store import Image, ImageStore
 from drupe.image.transfer import Gauge, Observer, for_all, unobserved
@@ -30,6 +31,7 @@ def pull(
     *,
     checked: bool | None = None,
     observe: Observer = unobserved,
+    call_off: CallOff | None = None,
 ) -> Image:
     """Brings an image from its registry, or what is missing of it; its name means it from then on.
 
@@ -38,18 +40,20 @@ def pull(
         checked: whether TLS is demanded, with certificates that are checked; None: yes, but for
             registries on this machine, which may speak plain HTTP.
         observe: makes what is told how each part goes on; called in several threads.
+        call_off: ends it from another thread.
 
     Raises:
         NotFoundError: there is no such image, or none for this platform.
         SpecError: what came is not what it should be.
         HostError: the network failed, the registry refused, or the disk is full. What has come by
             then is kept for the next try, for a day.
+        StateError: it was called off.
     """
     reference = parse_reference(name)
     what = f"pull '{name}'"
     store = ImageStore()
     client = Client(reference, checked=checked)
-    with adding(store):
+    with adding(store), (call_off or CallOff()).watching(client, what):
         top = client.manifest(reference.digest or reference.tag or "", what)
         document, manifest = _of_this_platform(client, top, what)
         if manifest.config.size > BYTES_MOST:

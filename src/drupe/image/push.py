@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drupe.errors import SpecError
+from drupe.image.calloff import CallOff
 from drupe.image.find import find_image
 from drupe.image.store import ImageStore
 from drupe.image.transfer import Observer, for_all, unobserved
@@ -18,6 +19,7 @@ def push(
     *,
     checked: bool | None = None,
     observe: Observer = unobserved,
+    call_off: CallOff | None = None,
 ) -> str:
     """Sends an image to a registry, or what that lacks of it; returns its digest there.
 
@@ -26,6 +28,7 @@ def push(
         destination: a reference that tells where to; None: the name does.
         checked: as for ``pull``.
         observe: as for ``pull``.
+        call_off: as for ``pull``.
 
     Raises:
         NotFoundError: there is no such image, or its layers are not here.
@@ -42,7 +45,6 @@ def push(
     if not isinstance(manifest, Manifest):
         raise SpecError(f"failed to {what}: its manifest is an index")
     client = Client(reference, push=True, checked=checked)
-    client.ping()
 
     def send(part: Descriptor) -> None:
         gauge = observe(part.digest[7:19], None)
@@ -53,8 +55,10 @@ def push(
         client.push_blob(part.digest, store.blob(part.digest), what)
         gauge.end("pushed")
 
-    with store.adding():  # nothing of it is taken away meanwhile
+    # Nothing of it is taken away meanwhile.
+    with store.adding(), (call_off or CallOff()).watching(client, what):
+        client.ping()
         for_all(client, {p.digest: p for p in (*manifest.layers, manifest.config)}.values(), send)
-    media_type = str(parse_object(data, what).get("mediaType") or OCI_MANIFEST)
-    client.push_manifest(reference.tag, data, media_type, what)
+        media_type = str(parse_object(data, what).get("mediaType") or OCI_MANIFEST)
+        client.push_manifest(reference.tag, data, media_type, what)
     return image.manifest

@@ -32,14 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     add("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
-def bring_image(request: RunRequest, args: argparse.Namespace) -> None:
+def bring_image(request: RunRequest) -> None:
     """Pulls the image where ``--pull`` says so."""
-    if request.image is None or (args.pull is not PullPolicy.ALWAYS and is_known(request.image)):
+    if request.image is None:
+        return
+    if request.pull is PullPolicy.MISSING and is_known(request.image):
         return
     from drupe.cli.progress import Display
 
     with Display() as display:
-        ensure_image(request.image, args.pull, display.bar)
+        ensure_image(request.image, request.pull, display.bar)
 
 
 def build_request(args: argparse.Namespace, *, remove: bool, log: bool = True) -> RunRequest:
@@ -48,6 +50,7 @@ def build_request(args: argparse.Namespace, *, remove: bool, log: bool = True) -
     image = words.pop(0) if args.rootfs is None and words else None
     request = RunRequest(
         image=image,
+        pull=args.pull,
         args=tuple(words),
         hostname=args.hostname,
         remove=remove,
