@@ -6,8 +6,9 @@ import argparse
 
 from drupe.cli import terminal
 from drupe.cli.environment import add_environment, environment
+from drupe.cli.foreground import add_detach_keys, check_detach_keys
 from drupe.cli.output import open_store
-from drupe.cli.stream import DETACH_KEYS, attach, detach_bytes
+from drupe.cli.stream import attach
 from drupe.container import lifecycle
 from drupe.guest.spec import Process
 
@@ -31,12 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-w", "--workdir", metavar="DIR", help="its directory (default: the container's)")
     add("-u", "--user", metavar="USER[:GROUP]", help="names or numbers (default: the container's)")
     add("--privileged", action="store_true", help="any capability, whatever the container may have")
-    add(
-        "--detach-keys",
-        default=DETACH_KEYS,
-        metavar="KEYS",
-        help=f"what to type to leave it running (default: {DETACH_KEYS})",
-    )
+    add_detach_keys(parser)
     add("container", help="name, id, or the beginning of an id")
     add("command", help="the program")
     add("arguments", nargs=argparse.REMAINDER, help="its arguments")
@@ -46,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
     if args.tty and not args.detach:
         terminal.require("-t")
-    detach_bytes(args.detach_keys)
+    check_detach_keys(args.detach_keys)
     record = open_store().find(args.container)
     spec = record.spec
     process = Process(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from drupe.cli.stream import DETACH_KEYS, attach
 from drupe.container import lifecycle
 from drupe.container.record import KILLED_STATUS, Record, Run
 from drupe.container.store import Store
 from drupe.errors import GuestError
 from drupe.guest.session import Session
+
+DETACH_KEYS = "ctrl-p,ctrl-q"
 
 
 def add_detach_keys(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,20 @@ def add_detach_keys(parser: argparse.ArgumentParser) -> None:
         metavar="KEYS",
         help=f"what to type to leave it running (default: {DETACH_KEYS})",
     )
+
+
+def check_detach_keys(keys: str) -> None:
+    """Raises SpecError for keys that are none."""
+    if keys != DETACH_KEYS:
+        from drupe.cli.stream import detach_bytes
+
+        detach_bytes(keys)
+
+
+def prepare(step: str) -> None:
+    """Imports what ``follow`` needs, while the container kernel boots; a step of the start."""
+    if step == "machine":
+        import drupe.cli.stream  # noqa: F401
 
 
 class Foreground:
@@ -58,6 +73,8 @@ class Foreground:
         return status
 
     def _follow(self, session: Session, stdin: bool, tty: bool, detach_keys: str) -> int | None:
+        from drupe.cli.stream import attach
+
         record, run = self._record, self._run
         try:
             return attach(session, stdin=stdin, tty=tty, detach_keys=detach_keys)

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import os
 from types import ModuleType
 from typing import Any, NoReturn
 
 from drupe.errors import SpecError
+
+_USUAL_COLUMNS = 80
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one for each option, to check it: asking shutil for the width takes 2 ms."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or _USUAL_COLUMNS
+    except OSError:
+        return _USUAL_COLUMNS
+
+
+# Messages are in English; looking for a translation of argparse's own imports locale, 1 ms.
+setattr(argparse, "_", str)  # noqa: B010 (it has no type)
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,7 +41,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _Formatter)
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from drupe.cli import terminal
-from drupe.cli.foreground import Foreground, add_detach_keys
+from drupe.cli.foreground import Foreground, add_detach_keys, check_detach_keys, prepare
 from drupe.cli.idfile import IdFile
 from drupe.cli.options import container
 from drupe.cli.output import open_store
-from drupe.cli.stream import detach_bytes
 from drupe.container.spec import check_name
 from drupe.container.start import launched
 
@@ -42,16 +41,17 @@ def main(args: argparse.Namespace) -> int:
     request = request._replace(stdin=request.stdin and not args.detach)
     if args.tty and not args.detach:
         terminal.require("-t")
-    detach_bytes(args.detach_keys)
+    check_detach_keys(args.detach_keys)
     name = None if args.name is None else check_name(args.name)
     container.bring_image(request)
     store = open_store()
     window = terminal.size() if args.tty else None
     with (
         IdFile(request, args.cidfile) as id_file,
-        launched(store, name, id_file.make, detached=args.detach, window=window) as started,
+        launched(
+            store, name, id_file.make, detached=args.detach, window=window, on_step=prepare
+        ) as (record, session),
     ):
-        record, session = started
         id_file.keep()
         if args.detach:
             print(record.id)

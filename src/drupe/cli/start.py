@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 
 from drupe.cli import terminal
-from drupe.cli.foreground import Foreground, add_detach_keys
+from drupe.cli.foreground import Foreground, add_detach_keys, check_detach_keys
 from drupe.cli.output import open_store
 from drupe.cli.several import add_containers, for_each
-from drupe.cli.stream import detach_bytes
 from drupe.container.record import Record
 from drupe.container.start import ensure_started, started
 from drupe.container.store import Store
@@ -52,7 +51,7 @@ def _attached(args: argparse.Namespace) -> int:
             f"failed to attach to {len(args.containers)} containers: only one can be attached to",
             hint="leave -a and -i out, or name one",
         )
-    detach_bytes(args.detach_keys)
+    check_detach_keys(args.detach_keys)
     store = open_store()
     record = store.find(args.containers[0])
     spec = record.spec

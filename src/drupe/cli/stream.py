@@ -7,11 +7,10 @@ import signal
 from contextlib import ExitStack
 
 from drupe.cli import terminal
+from drupe.cli.foreground import DETACH_KEYS
 from drupe.errors import SpecError
 from drupe.guest.pump import Streams, parse_detach_keys, pump
 from drupe.guest.session import Session
-
-DETACH_KEYS = "ctrl-p,ctrl-q"
 
 
 def attach(

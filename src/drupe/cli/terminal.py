@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import termios
-import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -46,6 +44,9 @@ def size() -> tuple[int, int]:
 @contextmanager
 def raw() -> Iterator[None]:
     """Passes each key on as it is typed; puts the terminal right again at the end."""
+    import termios
+    import tty
+
     before = termios.tcgetattr(0)
     tty.setraw(0, termios.TCSANOW)
     try:
