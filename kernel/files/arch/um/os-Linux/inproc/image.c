@@ -134,6 +134,7 @@ void inproc_share(unsigned long start, unsigned long end, int fd)
 	if (copy == MAP_FAILED)
 		panic("in-process mode: failed to map %lu bytes of the memory file: %d\n", len,
 		      errno);
+	os_populate_memory(copy, len);
 
 	to = copy;
 	r12 = first;
