@@ -12,7 +12,7 @@ help:
 	@echo 'make test        the tests'
 	@echo 'make conformance what real programs do in a container: takes an hour or more'
 	@echo 'make lint        ruff, mypy, shellcheck, checkpatch'
-	@echo 'make bench-NAME  one benchmark: apps, memory, process, start, syscall; ARGS=... its options'
+	@echo 'make bench-NAME  one benchmark: apps, image, memory, process, start, syscall; ARGS=... its options'
 	@echo 'make setup       only what the others depend on'
 	@echo 'make clean       remove the virtual environment and what tests left'
 

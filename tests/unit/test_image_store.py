@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from drupe.container.images import confirm_image
 from drupe.errors import DrupeError, NotFoundError, SpecError, StateError
 from drupe.image import blobs
 from drupe.image.commit import commit
@@ -30,6 +31,7 @@ from drupe.image.tag import tag
 from drupe.oci.reference import parse_reference
 from tests.conftest import Home
 from tests.erofs_reader import read_image
+from tests.fakes.specs import make_spec
 from tests.unit.test_image_root import Member, archive, member
 
 NAME = parse_reference("one:1")
@@ -248,6 +250,16 @@ def test_a_root_that_is_missing_is_made_again_and_a_spoilt_one_told(store: Image
         file.write(b"more")
     with pytest.raises(StateError, match=r"its root has \d+ bytes and should have \d+"):
         find_image("one:1")
+
+
+def test_a_container_on_record_confirms_that_its_image_is_there(store: ImageStore) -> None:
+    image = make(member("a"))
+    spec = make_spec("c", "c", image=image.root_file, image_id=image.id, image_name="one:1")
+    confirm_image(spec)
+    remove(store, "one:1", nobody)
+    with pytest.raises(StateError, match="of 'one:1': it was removed meanwhile"):
+        confirm_image(spec)
+    confirm_image(spec._replace(image=None, image_id=""))
 
 
 def test_a_spoilt_record_is_told_and_nothing_is_collected(store: ImageStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shutil
 import time
@@ -58,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     needed += [_kernel(), _guest()]
     if all(finding.ok for finding in needed):
         needed.append(_boot())
-    useful = [_tool(name) for name in _TOOLS] + [_kvm()]
+    useful = [_tool(name) for name in _TOOLS] + [_zstandard(), _kvm()]
     if args.format == "json":
         print_json(
             {"needed": [_as_json(f) for f in needed], "useful": [_as_json(f) for f in useful]}
@@ -126,6 +127,16 @@ def _tool(name: str) -> Finding:
     purpose, hint = _TOOLS[name]
     path = shutil.which(name)
     return Finding(f"{name} ({purpose})", path is not None, path or "", hint)
+
+
+def _zstandard() -> Finding:
+    found = importlib.util.find_spec("zstandard")
+    return Finding(
+        "zstandard (layers of images with zstd, and those made here)",
+        found is not None,
+        "" if found is None else str(found.origin),
+        "pip install zstandard, or apt-get install python3-zstandard",
+    )
 
 
 def _kvm() -> Finding:

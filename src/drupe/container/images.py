@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drupe.container.spec import ContainerSpec
 from drupe.container.store import Store
 from drupe.errors import NotFoundError, StateError
 from drupe.image.find import find_image, is_known
@@ -71,6 +73,24 @@ def _is_here(name: str, policy: PullPolicy) -> bool:
             raise
         return False
     return True
+
+
+def confirm_image(spec: ContainerSpec) -> None:
+    """Once a container is on record: its image did not go just before, and stays from now on.
+
+    Raises:
+        StateError: it went.
+    """
+    if spec.image is None or not spec.image_id:
+        return
+    store = ImageStore(Path(spec.image).parent.parent)
+    if store.home != ImageStore().home:
+        return  # nobody removes anything of the system's
+    with store.changing():
+        if not store.has(spec.image_id):
+            raise StateError(
+                f"failed to make a container of '{spec.image_name}': it was removed meanwhile"
+            )
 
 
 def remove_image(name: str, *, force: bool = False) -> Removed:

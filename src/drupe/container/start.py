@@ -8,6 +8,7 @@ from pathlib import Path
 
 from drupe.container import layer, lifecycle
 from drupe.container.bounds import release
+from drupe.container.images import confirm_image
 from drupe.container.machine import Step, await_boot, boot_error, start_machine
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
@@ -35,6 +36,7 @@ def create(store: Store, name: str | None, make: Make) -> Record:
         HostError: the disk refused.
     """
     with store.creating(name, make) as record:
+        confirm_image(record.spec)
         _make_layer(record)
         return record
 
@@ -60,6 +62,7 @@ def launched(
     with ExitStack() as stack:
         with store.creating(name, make) as record:
             stack.enter_context(record.attended())
+            confirm_image(record.spec)
             _make_layer(record)
             main = main_process(record.spec, window, stdin=record.spec.stdin)
             session = _start(record, record.spec, main, detached, platform, on_step)

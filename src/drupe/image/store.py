@@ -152,6 +152,10 @@ class ImageStore:
         """Whether a reference means something here; quicker than to ask what."""
         return self._path(reference).exists()
 
+    def has(self, image_id: str) -> bool:
+        """Whether an image with that id is here."""
+        return (self._records / f"{image_id}.json").exists()
+
     def read(self, image_id: str) -> Image | None:
         """The image with an id, if it is here.
 
