@@ -128,6 +128,10 @@ class Daemon:
         finally:
             os.close(null)
 
+    def complaints(self) -> str:
+        """What it has said so far on standard error."""
+        return os.pread(self._complaints, _STDERR_TAIL_BYTES, 0).decode(errors="replace").strip()
+
     def wait_ready(self, *, hint: str | None = None) -> None:
         """Waits until it is in the background.
 
@@ -143,6 +147,55 @@ class Daemon:
         os.close(self._complaints)
         if code != 0:
             raise CommandError(self._argv, code, stderr, hint=hint)
+
+
+def open_elsewhere(namespaces: Sequence[str], work: Callable[[], int]) -> int:
+    """What ``work`` opens in other namespaces, which are entered in that order, by a fork.
+
+    Raises:
+        HostError: a namespace cannot be entered, or ``work`` failed.
+    """
+    import signal
+    import socket
+
+    from drupe._linux.namespaces import enter
+
+    ours, its = socket.socketpair()
+    # No handler of the caller's may run in the fork.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        child = os.fork()
+        if child == 0:
+            try:
+                for path in namespaces:
+                    enter(path)
+                socket.send_fds(its, [b"ok"], [work()])
+            except OSError as error:
+                its.send(f"{error.filename or namespaces[-1]}: {error.strerror}".encode())
+            except HostError as error:
+                its.send(f"{error}\0{error.hint or ''}".encode())
+            finally:
+                os._exit(0)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    its.close()
+    with ours:
+        told, descriptors, _, _ = socket.recv_fds(ours, 4096, 1)
+    _forget(child)
+    if descriptors:
+        os.set_inheritable(descriptors[0], False)
+        return descriptors[0]
+    cause, _, hint = told.decode(errors="replace").partition("\0")
+    if hint or cause.startswith("failed to"):
+        raise HostError(cause, hint=hint or None)
+    raise HostError(f"failed to join '{namespaces[-1]}': {cause or 'it ended'}")
+
+
+def _forget(child: int) -> None:
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:  # a caller that ignores SIGCHLD
+        return
 
 
 def pipeline(stages: Sequence[Sequence[str]], *, hint: str | None = None) -> None:

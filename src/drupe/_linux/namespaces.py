@@ -24,6 +24,15 @@ def unshare(flags: int) -> None:
     check(libc.unshare(ctypes.c_int(flags)), "unshare")
 
 
+def enter(path: str) -> None:
+    """Puts the calling process into the namespace that a file of /proc or a mount stands for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        check(libc.setns(ctypes.c_int(descriptor), ctypes.c_int(0)), path)
+    finally:
+        os.close(descriptor)
+
+
 def write_id_maps(pid: int, uids: IdMap, gids: IdMap, *, deny_setgroups: bool) -> None:
     """Maps the ids of the user namespace of ``pid``. Source: user_namespaces(7)."""
     if deny_setgroups:

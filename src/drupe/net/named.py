@@ -1,0 +1,324 @@
+"""Named networks of a user: containers on one reach each other, by address and by name.
+
+Each is a directory ``networks/<name>/`` with ``network.json``, ``holder.json`` (which process keeps it)
+and ``members/<container id>``. A member is there as long as its tap is, which its container holds;
+so nobody has to tidy up after one that was killed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from drupe.errors import HostError, NotFoundError, SpecError, StateError
+from drupe.net import holder
+from drupe.store.atomic import read_json, write_json
+from drupe.store.lock import locked
+from drupe.store.paths import private_dir, state_home
+from drupe.store.processid import ProcessId
+from drupe.store.schema import decode, encode
+
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}"
+_TAKEN = {"none", "default", "host", "bridge", "passt", "container", "ns"}
+_POOL = "10.214.{}.0/24"
+_POOL6 = "fd64:7275:7065:{:x}::/64"
+_POOL_SIZE = 250
+
+
+class NamedNetwork(NamedTuple):
+    """A network, as ``drupe network create`` describes it.
+
+    Attributes:
+        name: unique among a user's networks.
+        subnet: IPv4, ADDRESS/BITS.
+        subnet6: IPv6.
+        labels: the user's own notes.
+        created_ns: time of creation, since the epoch.
+    """
+
+    name: str
+    subnet: str
+    subnet6: str
+    labels: dict[str, str]
+    created_ns: int = 0
+
+
+class Member(NamedTuple):
+    """A container on a network.
+
+    Attributes:
+        id: of the container.
+        address: IPv4.
+        address6: IPv6.
+        names: what others on the network find it by.
+    """
+
+    id: str
+    address: str
+    address6: str
+    names: tuple[str, ...]
+
+
+class Plug(NamedTuple):
+    """What a container that joins gets.
+
+    Attributes:
+        descriptor: its tap.
+        member: itself.
+        bits: prefix of the IPv4 subnet.
+        bits6: prefix of the IPv6 subnet.
+    """
+
+    descriptor: int
+    member: Member
+    bits: int
+    bits6: int
+
+
+def check_network_name(name: str) -> str:
+    """Returns the name of a named network.
+
+    Raises:
+        SpecError: it cannot be one.
+    """
+    if not re.fullmatch(_NAME, name) or name in _TAKEN:
+        raise SpecError(
+            f"failed to use network '{name}': not a name for a network",
+            hint="letters, digits, '_', '.', '-', 63 at most; 'none', 'default' and the like are "
+            "taken",
+        )
+    return name
+
+
+class Networks:
+    """The named networks of one user."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        self._home = (home or state_home()) / "networks"
+
+    def create(
+        self,
+        name: str,
+        *,
+        subnet: str | None = None,
+        subnet6: str | None = None,
+        labels: dict[str, str] | None = None,
+    ) -> NamedNetwork:
+        """Makes a network.
+
+        Raises:
+            SpecError: the name or a subnet cannot be, or is taken.
+        """
+        check_network_name(name)
+        private_dir(self._home)
+        with locked(self._home / ".lock"):
+            if (self._home / name / "network.json").exists():
+                raise SpecError(
+                    f"failed to make network '{name}': there is one already",
+                    hint=f"'drupe network rm {name}' removes it",
+                )
+            others = self._list()
+            network = NamedNetwork(
+                name,
+                _choose(subnet, [other.subnet for other in others], _POOL),
+                _choose(subnet6, [other.subnet6 for other in others], _POOL6),
+                labels or {},
+                time.time_ns(),
+            )
+            private_dir(self._home / name / "members")
+            write_json(self._home / name / "network.json", encode(network))
+        return network
+
+    def list(self) -> list[NamedNetwork]:
+        """All networks, by name."""
+        return self._list()
+
+    def find(self, name: str) -> NamedNetwork:
+        """A network.
+
+        Raises:
+            NotFoundError: there is none of that name.
+            StateError: its file is spoilt.
+        """
+        usable = re.fullmatch(_NAME, name) is not None
+        try:
+            if usable:
+                value = read_json(self._home / name / "network.json")
+                return decode(NamedNetwork, value, f"network '{name}'")
+        except FileNotFoundError:
+            pass
+        raise NotFoundError(
+            f"failed to find network '{name}': no such network",
+            hint=f"'drupe network create {name}' makes it; 'drupe network ls' lists them",
+        )
+
+    def members(self, name: str) -> list[Member]:
+        """The containers that are on a network now, in the order of their addresses."""
+        with self._held(name):
+            return self._members(name)
+
+    def remove(self, name: str) -> None:
+        """Removes a network, and ends what keeps it.
+
+        Raises:
+            NotFoundError: there is none.
+            StateError: containers are on it.
+        """
+        with self._held(name):
+            members = self._members(name)
+            if members:
+                raise StateError(
+                    f"failed to remove network '{name}': container {members[0].id[:12]} is on it",
+                    hint="stop it first",
+                )
+            process = self._holder(name)
+            if process is not None:
+                process.kill()
+            shutil.rmtree(self._home / name)
+
+    def prune(self) -> list[str]:
+        """Removes all networks that no container is on; returns their names."""
+        removed = []
+        for network in self._list():
+            try:
+                self.remove(network.name)
+                removed.append(network.name)
+            except (StateError, NotFoundError):
+                continue
+        return removed
+
+    def join(
+        self,
+        name: str,
+        container_id: str,
+        names: tuple[str, ...],
+        *,
+        address: str = "",
+        address6: str = "",
+    ) -> Plug:
+        """Puts a container on a network, as long as somebody has its tap open.
+
+        Raises:
+            NotFoundError: there is no such network.
+            SpecError: the address is taken, or none of the network's.
+            HostError: this host refused.
+        """
+        with self._held(name):
+            network = self.find(name)
+            others = [member for member in self._members(name) if member.id != container_id]
+            four = ipaddress.ip_network(network.subnet)
+            six = ipaddress.ip_network(network.subnet6)
+            member = Member(
+                container_id,
+                _allocate(four, [other.address for other in others], address),
+                _allocate(six, [other.address6 for other in others], address6),
+                tuple(dict.fromkeys(names)),
+            )
+            descriptor = holder.plug(self._hold(name), _tap_of(container_id))
+            write_json(self._home / name / "members" / container_id, encode(member), sync=False)
+            return Plug(descriptor, member, four.prefixlen, six.prefixlen)
+
+    def _list(self) -> list[NamedNetwork]:
+        found = []
+        for path in sorted(self._home.glob("*/network.json")):
+            try:
+                found.append(self.find(path.parent.name))
+            except (NotFoundError, StateError):
+                continue
+        return found
+
+    @contextmanager
+    def _held(self, name: str) -> Iterator[None]:
+        self.find(name)
+        with locked(self._home / ".lock"):
+            self.find(name)  # it may have been removed meanwhile
+            yield
+
+    def _holder(self, name: str) -> ProcessId | None:
+        """The process that keeps a network, if it lives."""
+        try:
+            value = read_json(self._home / name / "holder.json")
+            process = ProcessId(value["pid"], value["start_time"], value["boot_id"])
+        except (FileNotFoundError, KeyError, StateError):
+            return None
+        return process if process.alive() else None
+
+    def _hold(self, name: str) -> int:
+        """The process that keeps a network, made anew where it has gone."""
+        process = self._holder(name)
+        if process is not None:
+            return process.pid
+
+        def note(pid: int) -> None:
+            write_json(self._home / name / "holder.json", ProcessId.of(pid)._asdict(), sync=False)
+
+        holder.start(note)
+        process = self._holder(name)
+        if process is None:
+            raise HostError(f"failed to make network '{name}': what keeps it has ended")
+        return process.pid
+
+    def _members(self, name: str) -> list[Member]:
+        """Those whose taps are there; the others' entries go."""
+        process = self._holder(name)
+        taps = frozenset() if process is None else holder.plugged(process.pid)
+        found = []
+        for path in (self._home / name / "members").iterdir():
+            if _tap_of(path.name) not in taps:
+                path.unlink(missing_ok=True)
+                continue
+            try:
+                found.append(decode(Member, read_json(path), "a member of a network"))
+            except (FileNotFoundError, StateError):
+                continue
+        return sorted(found, key=lambda member: ipaddress.ip_address(member.address))
+
+
+def _tap_of(container_id: str) -> str:
+    return f"t{container_id[:12]}"
+
+
+def _choose(wanted: str | None, taken: list[str], pool: str) -> str:
+    """A subnet that overlaps with no other one."""
+    others = [ipaddress.ip_network(other) for other in taken]
+    if wanted is None:
+        for number in range(1, _POOL_SIZE + 1):
+            block = ipaddress.ip_network(pool.format(number))
+            if not any(block.overlaps(other) for other in others):
+                return str(block)
+        raise SpecError("failed to make a network: all subnets are taken", hint="name one")
+    try:
+        chosen = ipaddress.ip_network(wanted)
+    except ValueError as error:
+        raise SpecError(f"failed to use subnet '{wanted}': {error}") from error
+    if chosen.version != ipaddress.ip_network(pool.format(1)).version:
+        raise SpecError(f"failed to use subnet '{wanted}': of the other IP version")
+    if chosen.num_addresses < 4:  # noqa: PLR2004 (two are no host's)
+        raise SpecError(f"failed to use subnet '{wanted}': too small")
+    if any(chosen.overlaps(other) for other in others):
+        raise SpecError(f"failed to use subnet '{wanted}': another network has a part of it")
+    return str(chosen)
+
+
+def _allocate(
+    subnet: ipaddress.IPv4Network | ipaddress.IPv6Network, taken: list[str], wanted: str
+) -> str:
+    """The address that is asked for, or the first one that is free."""
+    used = {ipaddress.ip_address(address) for address in taken}
+    if wanted:
+        address = ipaddress.ip_address(wanted)
+        if address not in subnet or address in {subnet[0], subnet[-1]}:
+            raise SpecError(f"failed to use address '{wanted}': not one of {subnet}")
+        if address in used:
+            raise SpecError(f"failed to use address '{wanted}': another container has it")
+        return str(address)
+    for number in range(2, min(subnet.num_addresses - 1, 65536)):
+        if subnet[number] not in used:
+            return str(subnet[number])
+    raise SpecError(f"failed to join the network: all addresses of {subnet} are taken")
