@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from drupe.container.liveness import ProcessId
 from drupe.errors import GuestError, HostError, NotFoundError
 from drupe.guest import protocol
 from drupe.guest.protocol import StartFlag, Type
@@ -25,6 +24,7 @@ from drupe.image.find import find_image
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.platform.base import MachineFiles, MachineSpec, Platform
 from drupe.platform.registry import find_platform
+from drupe.store.liveness import ProcessId
 from tests.conftest import Home
 from tests.fakes.platform import FakePlatform
 

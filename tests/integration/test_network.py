@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -287,3 +289,40 @@ done
         timeout=60,
     )
     assert done.stdout == b"served\n", done.stderr
+
+
+@pytest.fixture
+def fruit(cli: Cli, platform: str) -> Iterator[str]:
+    """A named network."""
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        pytest.skip("no /dev/net/tun that may be opened")
+    name = f"fruit-{platform}"
+    cli("network", "create", name)
+    yield name
+    cli("network", "rm", name)
+
+
+def test_containers_on_a_network_find_each_other(cli: Cli, fruit: str) -> None:
+    joined = ("--network", fruit)
+    cli("run", "-d", "--name", "one", *joined, "--network-alias", "uno", "busybox", "sleep", "100")
+    cli("run", "-d", "--name", "two", *joined, "--ip", "10.214.1.77", "busybox", "sleep", "100")
+    for command in (("-4", "uno"), ("-6", "one")):
+        cli("exec", "two", "ping", "-c", "1", "-W", "5", *command)
+    # It was there before the other came, and has been told.
+    cli("exec", "one", "ping", "-c", "1", "-W", "5", "two")
+    assert "10.214.1.77\ttwo" in cli.out("exec", "one", "cat", "/etc/hosts")
+    assert "default via 10.213.77.1 dev eth1" in cli.out("exec", "one", "ip", "route")
+    refused = cli("network", "rm", fruit, status=125)
+    assert b"is on it" in refused.stderr
+    cli("rm", "-f", "two")
+    assert "two" not in cli.out("exec", "one", "cat", "/etc/hosts")
+    assert '"one"' in cli.out("network", "inspect", fruit)
+    cli("rm", "-f", "one")
+
+
+def test_a_network_is_made_anew_when_what_keeps_it_was_killed(cli: Cli, fruit: str) -> None:
+    ping = ("run", "--rm", "--network", fruit, "busybox", "ping", "-c", "1", "-W", "5")
+    cli(*ping, "10.214.1.2")
+    (path,) = Path(cli.env["XDG_STATE_HOME"], "drupe/networks", fruit).glob("holder.json")
+    os.kill(json.loads(path.read_text())["pid"], signal.SIGKILL)
+    cli(*ping, "10.214.1.2")

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drupe.container.liveness import ProcessId
 from drupe.container.log import Entry, parse_line, read_log
 from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.errors import NotFoundError, StateError
+from drupe.store.liveness import ProcessId
 from drupe.store.schema import encode
 from tests.fakes.specs import make_spec
 

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drupe.container import store as store_module
-from drupe.container.liveness import ProcessId
 from drupe.container.record import Record, State
 from drupe.container.store import Store
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
+from drupe.store.liveness import ProcessId
 from tests.fakes.specs import make_spec
 
 

@@ -60,6 +60,9 @@ TOPICS = {
         "login": "tell a registry who you are",
         "logout": "forget who you are at a registry",
     },
+    "Networks": {
+        "network": "make, list, show and remove networks that containers share",
+    },
     "This host": {
         "kernel": "list, build, show and remove container kernels",
         "system": "look at this host",

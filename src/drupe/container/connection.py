@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from drupe.net.names import (
 )
 from drupe.net.policy import encode_policy, reaches_host
 from drupe.net.ports import claim
+from drupe.net.tap import MTU as TAP_MTU
 from drupe.platform.base import Wire
 
 _ENFORCER = "netpolicy.so"
@@ -66,28 +68,69 @@ def connected(spec: ContainerSpec) -> Iterator[Connection]:
     with ExitStack() as held:
         if spec.network.mode is Mode.USER:
             yield _user(spec, held)
+        elif spec.network.mode is Mode.NAMED:
+            yield _named(spec, held)
         else:
             yield Connection((), _files(spec, {}, ()))
 
 
 def _user(spec: ContainerSpec, held: ExitStack) -> Connection:
     """The default network: a passt of the container's own."""
+    outside = _outside(spec, held, "eth0", spec.network.mac or make_mac(spec.id))
+    names = (spec.hostname, spec.name)
+    own = {address.partition("/")[0]: names for address in outside.interface.addresses}
+    frames = network_frames((outside.interface,)) + _files(spec, own, outside.servers)
+    return Connection((outside.wire,), frames, (outside.network,))
+
+
+def _named(spec: ContainerSpec, held: ExitStack) -> Connection:
+    """A named network, and a passt for what lies outside of it."""
+    from drupe.net.named import Networks, names_of
+
+    network, networks = spec.network, Networks()
+    names = (spec.name, spec.hostname, *network.aliases)
+    plug = networks.join(
+        network.name, spec.id, names, address=network.address, address6=network.address6
+    )
+    held.callback(os.close, plug.descriptor)
+    inside = Interface(
+        name="eth0",
+        mac=network.mac or make_mac(spec.id),
+        mtu=TAP_MTU,
+        addresses=(f"{plug.member.address}/{plug.bits}", f"{plug.member.address6}/{plug.bits6}"),
+    )
+    outside = _outside(spec, held, "eth1", make_mac(spec.id, 1))
+    known = names_of(networks.members(network.name))
+    frames = network_frames((inside, outside.interface)) + _files(spec, known, outside.servers)
+    wires = (Wire(plug.descriptor, "packet"), outside.wire)
+    return Connection(wires, frames, (outside.network,))
+
+
+class _Outside(NamedTuple):
+    """A passt, and what its container is told of it."""
+
+    wire: Wire
+    interface: Interface
+    servers: tuple[str, ...]
+    network: passt.UserNetwork
+
+
+def _outside(spec: ContainerSpec, held: ExitStack, name: str, mac: str) -> _Outside:
+    """Starts a passt of the container's own; the default route leads there."""
     ipv6 = has_ipv6()
     resolvers = () if spec.network.dns.servers else host_resolvers()
     network = _start_passt(spec, resolvers, ipv6=ipv6, held=held)
     interface = Interface(
-        name="eth0",
-        mac=spec.network.mac or make_mac(spec.id),
+        name=name,
+        mac=mac,
         mtu=passt.MTU,
         addresses=(f"{passt.ADDRESS}/{passt.BITS}",)
         + ((f"{passt.ADDRESS6}/{passt.BITS6}",) if ipv6 else ()),
         routes=(Route("0.0.0.0/0", passt.GATEWAY),)
         + ((Route("::/0", passt.GATEWAY6),) if ipv6 else ()),
     )
-    own = [passt.ADDRESS] + ([passt.ADDRESS6] if ipv6 else [])
-    names = dict.fromkeys(own, (spec.hostname, spec.name))
-    frames = network_frames((interface,)) + _files(spec, names, _stand_ins(resolvers, ipv6=ipv6))
-    return Connection((Wire(network.descriptor, "stream"),), frames, (network,))
+    wire = Wire(network.descriptor, "stream")
+    return _Outside(wire, interface, _stand_ins(resolvers, ipv6=ipv6), network)
 
 
 def _start_passt(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from drupe.container.bounds import release_ended
+from drupe.container.members import tell_members
 from drupe.container.pausing import ensure_unpaused
 from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.container.store import Store
@@ -102,6 +103,7 @@ def stop(record: Record, *, signal: int | None = None, grace_s: float | None = N
     if not process.wait(max(0.5, deadline - time.monotonic())):
         process.kill()
     release_ended(record)
+    tell_members(record, record.spec)
     return record.condition()
 
 

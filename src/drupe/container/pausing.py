@@ -12,10 +12,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from drupe.container.liveness import STOPPED, ProcessId
 from drupe.container.processes import machine_processes
 from drupe.container.record import Record, State
 from drupe.errors import HostError, StateError
+from drupe.store.liveness import STOPPED, ProcessId
 
 _STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.001

@@ -27,11 +27,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from drupe.container.liveness import STOPPED, ProcessId
 from drupe.container.spec import ContainerSpec
 from drupe.container.status import Health, parse_status
 from drupe.errors import NotFoundError
 from drupe.store.atomic import read_json, write_bytes, write_json
+from drupe.store.liveness import STOPPED, ProcessId
 from drupe.store.schema import decode, encode
 
 _STATUS_TAIL_BYTES = 4096

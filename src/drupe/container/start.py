@@ -10,6 +10,7 @@ from drupe.container import layer, lifecycle
 from drupe.container.bounds import release
 from drupe.container.images import confirm_image
 from drupe.container.machine import Step, await_boot, boot_error, start_machine
+from drupe.container.members import tell_members
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.container.storage import DISK
@@ -220,6 +221,7 @@ def _start(
         session.send(frames)
         await_boot(record, session, on_step)
         _await_main(record, session)
+        tell_members(record, spec)
         on_step("main")
     except BaseException:
         session.close()

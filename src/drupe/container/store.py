@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from drupe.container.bounds import release
+from drupe.container.members import tell_members
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec, check_name
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
@@ -157,7 +158,12 @@ class Store:
             except StateError:
                 if not force:
                     raise
+            spec = None
+            with suppress(NotFoundError, StateError):
+                spec = record.spec
             self._remove(record)
+        if spec is not None:
+            tell_members(record, spec)
 
     def rename(self, record: Record, name: str) -> None:
         """Gives a container another name.

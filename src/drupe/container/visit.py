@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from drupe.container.liveness import ProcessId
 from drupe.container.machine import await_boot, start_machine
 from drupe.container.record import Record, Run
 from drupe.container.spec import ContainerSpec
@@ -24,6 +23,7 @@ from drupe.errors import BootError, GuestError, StateError
 from drupe.guest.session import request, stop_frames
 from drupe.platform.base import Platform
 from drupe.platform.registry import find_platform
+from drupe.store.liveness import ProcessId
 
 _END_S = 30.0
 _FILES = ("control", "status", "console")

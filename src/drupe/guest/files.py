@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from drupe.errors import SpecError
-from drupe.guest.protocol import FILE, FILES_MAX, FRAME_MAX, Type, encode, hello
+from drupe.guest.protocol import FILE, FILES_MAX, FRAME_MAX, Type, encode
 
 
 class File(NamedTuple):
@@ -34,12 +34,12 @@ def file_frames(files: tuple[File, ...]) -> bytes:
 
 
 def update_frames(file: File) -> bytes:
-    """A whole session that gives one of these files new content; its answer is DONE.
+    """The request that gives one of these files new content.
 
     Raises:
         SpecError: it is too large.
     """
-    return hello() + encode(Type.FILE_UPDATE, _payload(file))
+    return encode(Type.FILE_UPDATE, _payload(file))
 
 
 def _payload(file: File) -> bytes:

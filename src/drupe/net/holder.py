@@ -1,6 +1,7 @@
 """The process that keeps a named network: a bridge in a user and network namespace of its own.
 
-It needs no rights, and does the same for root. It sleeps; the namespaces are there as long as it is.
+It needs no rights, and does the same for root. It sleeps; the namespaces are there as long as it
+is.
 """
 
 from __future__ import annotations

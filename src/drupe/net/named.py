@@ -1,8 +1,8 @@
 """Named networks of a user: containers on one reach each other, by address and by name.
 
-Each is a directory ``networks/<name>/`` with ``network.json``, ``holder.json`` (which process keeps it)
-and ``members/<container id>``. A member is there as long as its tap is, which its container holds;
-so nobody has to tidy up after one that was killed.
+Each is a directory ``networks/<name>/`` with ``network.json``, ``holder.json`` (which process keeps
+it) and ``members/<container id>``. A member is there as long as its tap is, which its container
+holds; so nobody has to tidy up after one that was killed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ipaddress
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +19,9 @@ from typing import NamedTuple
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
 from drupe.net import holder
 from drupe.store.atomic import read_json, write_json
+from drupe.store.liveness import ProcessId
 from drupe.store.lock import locked
 from drupe.store.paths import private_dir, state_home
-from drupe.store.processid import ProcessId
 from drupe.store.schema import decode, encode
 
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}"
@@ -135,7 +135,7 @@ class Networks:
             write_json(self._home / name / "network.json", encode(network))
         return network
 
-    def list(self) -> list[NamedNetwork]:
+    def list(self) -> Sequence[NamedNetwork]:
         """All networks, by name."""
         return self._list()
 
@@ -158,7 +158,7 @@ class Networks:
             hint=f"'drupe network create {name}' makes it; 'drupe network ls' lists them",
         )
 
-    def members(self, name: str) -> list[Member]:
+    def members(self, name: str) -> Sequence[Member]:
         """The containers that are on a network now, in the order of their addresses."""
         with self._held(name):
             return self._members(name)
@@ -182,7 +182,7 @@ class Networks:
                 process.kill()
             shutil.rmtree(self._home / name)
 
-    def prune(self) -> list[str]:
+    def prune(self) -> Sequence[str]:
         """Removes all networks that no container is on; returns their names."""
         removed = []
         for network in self._list():
@@ -224,7 +224,7 @@ class Networks:
             write_json(self._home / name / "members" / container_id, encode(member), sync=False)
             return Plug(descriptor, member, four.prefixlen, six.prefixlen)
 
-    def _list(self) -> list[NamedNetwork]:
+    def _list(self) -> Sequence[NamedNetwork]:
         found = []
         for path in sorted(self._home.glob("*/network.json")):
             try:
@@ -264,7 +264,7 @@ class Networks:
             raise HostError(f"failed to make network '{name}': what keeps it has ended")
         return process.pid
 
-    def _members(self, name: str) -> list[Member]:
+    def _members(self, name: str) -> Sequence[Member]:
         """Those whose taps are there; the others' entries go."""
         process = self._holder(name)
         taps = frozenset() if process is None else holder.plugged(process.pid)
@@ -278,6 +278,13 @@ class Networks:
             except (FileNotFoundError, StateError):
                 continue
         return sorted(found, key=lambda member: ipaddress.ip_address(member.address))
+
+
+def names_of(members: Iterable[Member]) -> dict[str, tuple[str, ...]]:
+    """Address → names, of all members: lines of /etc/hosts."""
+    return {
+        address: member.names for member in members for address in (member.address, member.address6)
+    }
 
 
 def _tap_of(container_id: str) -> str:
@@ -299,7 +306,7 @@ def _choose(wanted: str | None, taken: list[str], pool: str) -> str:
         raise SpecError(f"failed to use subnet '{wanted}': {error}") from error
     if chosen.version != ipaddress.ip_network(pool.format(1)).version:
         raise SpecError(f"failed to use subnet '{wanted}': of the other IP version")
-    if chosen.num_addresses < 4:  # noqa: PLR2004 (two are no host's)
+    if chosen.num_addresses < 4:
         raise SpecError(f"failed to use subnet '{wanted}': too small")
     if any(chosen.overlaps(other) for other in others):
         raise SpecError(f"failed to use subnet '{wanted}': another network has a part of it")

@@ -1,0 +1,103 @@
+"""``drupe network``: makes, lists, shows and removes named networks."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from drupe.cli import listing
+from drupe.cli.listing import Column, Listing
+from drupe.cli.output import print_json
+from drupe.net.named import NamedNetwork, Networks
+from drupe.store.schema import encode
+
+EXAMPLES = (
+    ("two containers that find each other by name", "drupe network create fruit"),
+    ("the first one", "drupe run -d --name db --network fruit busybox sleep 1000"),
+    ("the second one", "drupe run --rm --network fruit busybox ping -c 1 db"),
+)
+SEE_ALSO = ("run", "port")
+
+_LISTING = Listing[NamedNetwork](
+    columns={
+        "Name": Column("NAME", lambda network, _: network.name),
+        "Subnet": Column("SUBNET", lambda network, _: network.subnet),
+        "Subnet6": Column("IPV6 SUBNET", lambda network, _: network.subnet6),
+        "CreatedAt": Column("CREATED AT", lambda network, _: _created(network)),
+    },
+    table=("Name", "Subnet", "Subnet6"),
+    quiet="Name",
+    document=encode,
+    filters={"name": lambda network, value: value in network.name},
+    labels=lambda network: network.labels,
+)
+
+
+def _created(network: NamedNetwork) -> str:
+    moment = time.localtime(network.created_ns / 1e9)
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", moment)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    verbs = parser.add_subparsers(dest="network_verb", required=True, metavar="VERB")
+
+    create = verbs.add_parser("create", help="make a network")
+    create.add_argument("--subnet", metavar="ADDRESS/BITS", help="IPv4 (default: a free one)")
+    create.add_argument("--subnet6", metavar="ADDRESS/BITS", help="IPv6 (default: a free one)")
+    create.add_argument(
+        "--label", "-l", action="append", default=[], metavar="NAME[=VALUE]", help="a note"
+    )
+    create.add_argument("name")
+
+    ls = verbs.add_parser("ls", help="list networks")
+    listing.add_arguments(ls, _LISTING)
+
+    inspect = verbs.add_parser("inspect", help="show networks, and who is on them")
+    inspect.add_argument("names", nargs="+", metavar="name")
+
+    rm = verbs.add_parser("rm", help="remove networks that no container is on")
+    rm.add_argument("names", nargs="+", metavar="name")
+
+    verbs.add_parser("prune", help="remove all networks that no container is on")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs the verb; returns the exit status."""
+    verbs = {"create": _create, "ls": _ls, "inspect": _inspect, "rm": _rm, "prune": _prune}
+    return verbs[args.network_verb](args)
+
+
+def _create(args: argparse.Namespace) -> int:
+    labels = dict(label.partition("=")[::2] for label in args.label)
+    made = Networks().create(args.name, subnet=args.subnet, subnet6=args.subnet6, labels=labels)
+    print(made.name)
+    return 0
+
+
+def _ls(args: argparse.Namespace) -> int:
+    listing.show(_LISTING, listing.select(_LISTING, Networks().list(), args.filter), args)
+    return 0
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    networks = Networks()
+    found = []
+    for name in args.names:
+        members = [encode(member) for member in networks.members(name)]
+        found.append({**encode(networks.find(name)), "members": members})
+    print_json(found)
+    return 0
+
+
+def _rm(args: argparse.Namespace) -> int:
+    for name in args.names:
+        Networks().remove(name)
+        print(name)
+    return 0
+
+
+def _prune(_: argparse.Namespace) -> int:
+    for name in Networks().prune():
+        print(name)
+    return 0
