@@ -37,6 +37,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mend.h"
+
 #define EXPORT		__attribute__((visibility("default")))
 #define RULES_MAX	4096
 #define DNS_PORT	53
@@ -374,7 +376,10 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
 	if (!may_send(message->msg_name))
 		return (ssize_t)message_size(message);
-	return syscall(SYS_sendmsg, fd, message, flags);
+	if (message->msg_name)
+		return syscall(SYS_sendmsg, fd, message, flags);
+	mend_frames(message);
+	return mend_send(fd, message, flags, message_size(message));
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from drupe.api.events import events
     from drupe.api.files import FileSystem
     from drupe.api.image import Image
+    from drupe.api.network import Network
     from drupe.api.options import ContainerOptions
     from drupe.api.results import CompletedExec, CompletedRun
     from drupe.api.run import run
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from drupe.container.status import Health
     from drupe.container.unpacking import LeftOut
     from drupe.guest.figures import Task
+    from drupe.net.config import Port
+    from drupe.net.named import Member
 
 __version__ = "0.1.0"
 
@@ -44,6 +47,9 @@ __all__ = [
     "Health",
     "Image",
     "LeftOut",
+    "Member",
+    "Network",
+    "Port",
     "State",
     "Task",
     "__version__",
@@ -72,6 +78,9 @@ _HOMES = {
     "Health": "drupe.container.status",
     "Image": "drupe.api.image",
     "LeftOut": "drupe.container.unpacking",
+    "Member": "drupe.net.named",
+    "Network": "drupe.api.network",
+    "Port": "drupe.net.config",
     "State": "drupe.container.record",
     "disk_usage": "drupe.api.disk",
     "Task": "drupe.guest.figures",

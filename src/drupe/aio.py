@@ -13,6 +13,7 @@ from drupe.api.async_stream import ExecStream
 from drupe.api.disk import disk_usage_async as disk_usage
 from drupe.api.disk import prune_containers_async as prune_containers
 from drupe.api.events import async_events as events
+from drupe.api.network import AsyncNetwork as Network
 from drupe.api.results import CompletedExec, CompletedRun
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ExecStream",
     "FileSystem",
     "Image",
+    "Network",
     "disk_usage",
     "events",
     "get",

@@ -201,6 +201,11 @@ def test_the_host_is_reached_only_when_asked_for(cli: Cli, listener: socket.sock
     assert reach(cli, port, *named, target="me") == 0
 
 
+def test_a_refusal_is_heard_at_once(cli: Cli) -> None:
+    refused = cli("run", "--rm", "busybox", "nc", "-w", "60", "10.213.77.1", "9", status=1)
+    assert b"Connection refused" in refused.stderr
+
+
 def test_an_ordinary_user_has_a_network(user_cli: Cli) -> None:
     port = free_port()
     name = f"user-{port}"

@@ -10,6 +10,7 @@ from typing import Literal, TypedDict
 
 from drupe.container.images import PullPolicy
 from drupe.container.life import HealthRequest
+from drupe.container.networks import NetworkRequest
 from drupe.container.request import RunRequest
 from drupe.container.spec import MEMORY_DEFAULT_BYTES, check_name, parse_memory
 
@@ -63,6 +64,19 @@ class ContainerOptions(TypedDict, total=False):
         health_start_period: in which failures do not count; default: none.
         health_start_interval: between two checks in that period; default: 5.
         no_healthcheck: none, whatever the image has.
+        network: "none", "default", or the name of a network: see ``Network``.
+        publish: ports of the container that the host listens for, "[[ADDRESS:]HOST:]GUEST[/udp]":
+            on 127.0.0.1 unless an address is given.
+        publish_all: all that the image exposes, on free ports of the host.
+        net_allow: what it may reach: "host[:PORT]", "none", "ADDRESS[/BITS][:PORT]",
+            "NAME[:PORT]"; default: all but the host.
+        dns: resolvers.
+        dns_search: domains to search.
+        add_hosts: lines of /etc/hosts, "NAME:ADDRESS".
+        mac_address: of its first interface.
+        ip: its IPv4 address on a named network.
+        ip6: its IPv6 address there.
+        network_aliases: further names there.
     """
 
     rootfs: str | os.PathLike[str] | None
@@ -105,6 +119,17 @@ class ContainerOptions(TypedDict, total=False):
     health_start_period: float | str | None
     health_start_interval: float | str | None
     no_healthcheck: bool
+    network: str | None
+    publish: Sequence[str] | None
+    publish_all: bool
+    net_allow: Sequence[str] | None
+    dns: Sequence[str] | None
+    dns_search: Sequence[str] | None
+    add_hosts: Sequence[str] | None
+    mac_address: str | None
+    ip: str | None
+    ip6: str | None
+    network_aliases: Sequence[str] | None
 
 
 def build_request(
@@ -170,6 +195,23 @@ def build_request(
         pids_limit=options.get("pids_limit") or 0,
         restart=options.get("restart") or "no",
         health=_health(options),
+        network=_network(options),
+    )
+
+
+def _network(options: ContainerOptions) -> NetworkRequest:
+    return NetworkRequest(
+        network=options.get("network"),
+        publish=check_strings("publish", options.get("publish") or ()),
+        publish_all=bool(options.get("publish_all")),
+        allow=check_strings("net_allow", options.get("net_allow") or ()),
+        dns=check_strings("dns", options.get("dns") or ()),
+        dns_search=check_strings("dns_search", options.get("dns_search") or ()),
+        hosts=check_strings("add_hosts", options.get("add_hosts") or ()),
+        mac=options.get("mac_address"),
+        ip=options.get("ip"),
+        ip6=options.get("ip6"),
+        aliases=check_strings("network_aliases", options.get("network_aliases") or ()),
     )
 
 

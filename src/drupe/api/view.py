@@ -6,6 +6,7 @@ from drupe.api import engine
 from drupe.container.record import Record, State
 from drupe.container.status import Health
 from drupe.container.store import Store
+from drupe.net.config import Port
 
 WINDOW = (24, 80)
 """Rows and columns of a terminal whose size nobody told."""
@@ -47,6 +48,11 @@ class ContainerView:
     def labels(self) -> dict[str, str]:
         """The notes that it was given."""
         return dict(self._record.spec.labels)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Its ports that the host listens for while it runs."""
+        return self._record.spec.network.ports
 
     @property
     def state(self) -> State:

@@ -22,8 +22,8 @@ ip link set lo up
 echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6 2>/dev/null || :
 ip link add {BRIDGE} mtu {tap.MTU} type bridge mcast_snooping 0
 ip link set {BRIDGE} up
-echo $$ >&"$1"
-read -r go <&"$2"
+echo $$ >/proc/self/fd/"$1"
+read -r go </proc/self/fd/"$2"
 exec sleep infinity >/dev/null 2>&1
 """
 """Tells its process id, and goes on only when somebody has noted it."""
