@@ -12,9 +12,9 @@ from drupe.net.named import NamedNetwork, Networks
 from drupe.store.schema import encode
 
 EXAMPLES = (
-    ("two containers that find each other by name", "drupe network create fruit"),
-    ("the first one", "drupe run -d --name db --network fruit busybox sleep 1000"),
-    ("the second one", "drupe run --rm --network fruit busybox ping -c 1 db"),
+    ("a network; 'drupe run --network fruit' puts containers on it", "drupe network create fruit"),
+    ("who is on it", "drupe network inspect fruit"),
+    ("remove it", "drupe network rm fruit"),
 )
 SEE_ALSO = ("run", "port")
 
@@ -40,7 +40,9 @@ def _created(network: NamedNetwork) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    verbs = parser.add_subparsers(dest="network_verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(
+        dest="network_verb", required=True, metavar="VERB", help="what to do"
+    )
 
     create = verbs.add_parser("create", help="make a network")
     create.add_argument("--subnet", metavar="ADDRESS/BITS", help="IPv4 (default: a free one)")
@@ -48,16 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--label", "-l", action="append", default=[], metavar="NAME[=VALUE]", help="a note"
     )
-    create.add_argument("name")
+    create.add_argument("name", help="letters, digits, '_', '.' and '-'")
 
     ls = verbs.add_parser("ls", help="list networks")
     listing.add_arguments(ls, _LISTING)
 
     inspect = verbs.add_parser("inspect", help="show networks, and who is on them")
-    inspect.add_argument("names", nargs="+", metavar="name")
+    inspect.add_argument("names", nargs="+", metavar="name", help="of a network")
 
     rm = verbs.add_parser("rm", help="remove networks that no container is on")
-    rm.add_argument("names", nargs="+", metavar="name")
+    rm.add_argument("names", nargs="+", metavar="name", help="of a network")
 
     verbs.add_parser("prune", help="remove all networks that no container is on")
 
