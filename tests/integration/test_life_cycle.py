@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 import drupe
 from tests.conftest import Home
@@ -112,3 +115,28 @@ def test_the_api_has_it_all(cli: Cli) -> None:
         container.restart(grace=1.0)
         until(lambda: len(list(container.logs())) == 2)
         assert container.stop(grace=1.0) == 143
+
+
+def test_asyncio_has_it_all(cli: Cli) -> None:
+    async def work() -> None:
+        async with await drupe.aio.Container.create("busybox", ["sleep", "1000"]) as container:
+            await container.start()
+            await container.rename("seed")
+            first = container.pid
+            await container.restart(grace=0.0)
+            assert first != container.pid is not None
+            assert await container.stop(grace=0.0) in {137, 143}
+            # Called off: it is as it was before.
+            starting = asyncio.create_task(container.start())
+            await asyncio.sleep(0.02)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert container.pid is None
+            await container.start()
+            assert container.state == "running"
+        (usage,) = [one for one in await drupe.aio.disk_usage() if one.kind == "Containers"]
+        assert usage.items == ()
+        assert await drupe.aio.prune_containers() == []
+
+    asyncio.run(work())

@@ -286,6 +286,12 @@ def at_the_specifications_rename(store: Store, pid: int) -> None:
     make(store)
 
 
+def at_the_layer(store: Store, pid: int) -> None:
+    with store.creating("it", make_spec) as record:
+        (record.directory / "layer").write_text("half of it")
+        die()
+
+
 def at_the_machine(store: Store, pid: int) -> None:
     with store.creating("it", make_spec):
         die()
@@ -311,6 +317,7 @@ STEPS = [
     at_the_name,
     at_the_specification,
     at_the_specifications_rename,
+    at_the_layer,
     at_the_machine,
     after_the_machine,
     in_removing,
