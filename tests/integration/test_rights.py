@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from tests.integration.conftest import Cli
 
 
@@ -58,4 +62,20 @@ def test_stop_does_what_the_container_was_told(cli: Cli) -> None:
     cli("stop", container)
     assert cli.out("logs", container).split() == ["up", "usr1"]
     assert cli.out("wait", container) == "3"
+    cli("rm", container)
+
+
+def test_the_time_zone_is_the_hosts_rules(cli: Cli) -> None:
+    if not Path("/usr/share/zoneinfo/Asia/Tokyo").exists():
+        pytest.skip("no package tzdata")
+    assert cli.out("run", "--rm", "--tz", "Asia/Tokyo", "busybox", "date", "+%z") == "+0900"
+    done = cli("run", "--rm", "--tz", "Mars/Base", "busybox", "date", status=125)
+    assert b"failed to use time zone 'Mars/Base'" in done.stderr
+
+
+def test_labels_come_from_files_too(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "labels").write_text("# notes\na=1\nb\n\n")
+    options = ("--label-file", str(tmp_path / "labels"), "-l", "a=2")
+    container = cli.out("create", *options, "busybox", "true")
+    assert cli.out("inspect", "-f", "{{.labels.a}}{{.labels.b}}", container) == "2"
     cli("rm", container)

@@ -105,22 +105,25 @@ def test_wait_for_health(cli: Cli) -> None:
 
 
 def test_events_are_seen_as_they_happen(cli: Cli) -> None:
-    follower = cli.start("events", "--filter", "container=c", "--format", "json")
-    time.sleep(0.7)
     begun = time.time()
-    cli("run", "-d", "--name", "c", "busybox", "sleep", "1000")
-    cli("pause", "c")
-    time.sleep(0.3)
-    cli("unpause", "c")
-    time.sleep(0.3)
-    cli("rm", "-f", "c")
-    time.sleep(0.5)
+    options = ("--since", "1s", "--filter", "container=c", "--format", "json")
+    follower = cli.start("events", *options)
+    assert follower.stdout is not None
+    steps: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+        (("run", "-d", "--name", "c", "busybox", "sleep", "1000"), ("create", "start")),
+        (("pause", "c"), ("pause",)),
+        (("unpause", "c"), ("unpause",)),
+        (("rm", "-f", "c"), ("destroy",)),
+    ]
+    for command, actions in steps:
+        cli(*command)
+        for action in actions:
+            event = json.loads(follower.stdout.readline())
+            assert event["action"] == action
+            assert begun - 1 < event["time_ns"] / 1e9 < time.time()
     follower.send_signal(signal.SIGINT)
     out, err = follower.communicate(timeout=10)
-    assert (follower.returncode, err) == (130, b"")
-    seen = [json.loads(line) for line in out.splitlines()]
-    assert [event["action"] for event in seen] == ["create", "start", "pause", "unpause", "destroy"]
-    assert all(begun - 1 < event["time_ns"] / 1e9 < time.time() for event in seen)
+    assert (follower.returncode, out, err) == (130, b"", b"")
     cli("run", "--name", "d", "busybox", "sh", "-c", "exit 3", status=3)
     line = cli.out("events", "--since", "1m", "--until", "0s", "-f", "event=die")
     assert line.split(maxsplit=3)[1:3] == ["container", "die"]

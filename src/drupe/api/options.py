@@ -55,6 +55,7 @@ class ContainerOptions(TypedDict, total=False):
         cpu_shares: weight against other containers, 1024 being usual.
         cpuset_cpus: processors of the host to run on: "0-2,5".
         pids_limit: processes and threads in it.
+        tz: its time zone, "Area/City" or "local": this host's; default: the image's.
         restart: whether its main process is started again when it has ended: "no" (default),
             "on-failure", "on-failure:N", "always", "unless-stopped".
         health_cmd: a command for a shell that tells how it does; default: the image's.
@@ -111,6 +112,7 @@ class ContainerOptions(TypedDict, total=False):
     cpu_shares: int | None
     cpuset_cpus: str | None
     pids_limit: int | None
+    tz: str | None
     restart: str | None
     health_cmd: str | None
     health_interval: float | str | None
@@ -193,6 +195,7 @@ def build_request(
         cpu_shares=options.get("cpu_shares") or 0,
         cpuset_cpus=options.get("cpuset_cpus"),
         pids_limit=options.get("pids_limit") or 0,
+        timezone=options.get("tz"),
         restart=options.get("restart") or "no",
         health=_health(options),
         network=_network(options),

@@ -1,4 +1,4 @@
-"""-e and --env-file, for run and exec."""
+"""Names with values, one by one or in files: variables, labels."""
 
 from __future__ import annotations
 
@@ -53,8 +53,26 @@ def environment(args: argparse.Namespace) -> dict[str, str]:
     return variables
 
 
-def _lines(path: str) -> list[str]:
+def labels(args: argparse.Namespace) -> dict[str, str]:
+    """The notes that -l and --label-file name; -l counts more than files.
+
+    Raises:
+        SpecError: a file cannot be read, or a note has no name.
+    """
+    texts = [
+        line
+        for path in args.label_file
+        for line in _lines(path, "label file")
+        if line.strip() and not line.startswith("#")
+    ]
+    notes = dict(text.partition("=")[::2] for text in (*texts, *args.label))
+    if "" in notes:
+        raise SpecError("failed to use labels: one has no name", hint="NAME or NAME=VALUE")
+    return notes
+
+
+def _lines(path: str, what: str = "env file") -> list[str]:
     try:
         return Path(path).read_text("utf-8", "surrogateescape").splitlines()
     except OSError as error:
-        raise SpecError(f"failed to read env file '{path}': {error.strerror}") from error
+        raise SpecError(f"failed to read {what} '{path}': {error.strerror}") from error

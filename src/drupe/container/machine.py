@@ -13,7 +13,9 @@ from drupe.container.connection import connected
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.container.storage import DISK
+from drupe.container.timezone import timezone_files
 from drupe.errors import BootError, GuestError, HostError
+from drupe.guest.files import file_frames
 from drupe.guest.protocol import LimitKind, Type
 from drupe.guest.session import Session, connect, short_name
 from drupe.guest.spec import Care, Mount, boot_frames
@@ -124,7 +126,7 @@ def start_machine(
             sysctls=spec.tuning.sysctls,
             limits=_limits(spec),
             care=guest_care(spec),
-            further=connection.frames,
+            further=connection.frames + file_frames(timezone_files(spec.timezone)),
         )
         session, pid = _start(record, spec, platform, connection.wires)
         try:

@@ -37,6 +37,7 @@ from drupe.container.spec import (
 )
 from drupe.container.stopping import GRACE_S, Stopping, check_grace, parse_signal
 from drupe.container.storage import DISK, Storage, parse_storage
+from drupe.container.timezone import check_timezone
 from drupe.container.tuning import Tuning, parse_shm_size, parse_sysctls
 from drupe.errors import HostError, SpecError
 from drupe.image.find import find_image
@@ -90,6 +91,7 @@ class RunRequest(NamedTuple):
         cpuset_cpus: processors of the host to run on: 0-2,5.
         pids_limit: processes and threads; 0 or less: no limit.
         restart: no, on-failure[:N], always, unless-stopped.
+        timezone: Area/City, or local: this host's.
         health: what is asked for beside the image's checks.
         readonly: the root cannot be written.
         tmpfs: file systems in memory, PATH[:OPTION,...] each.
@@ -132,6 +134,7 @@ class RunRequest(NamedTuple):
     cpuset_cpus: str | None = None
     pids_limit: int = 0
     restart: str = "no"
+    timezone: str | None = None
     health: HealthRequest = HealthRequest()
     readonly: bool = False
     tmpfs: tuple[str, ...] = ()
@@ -175,6 +178,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         log=wanted.log,
         created_ns=time.time_ns(),
         settings=_settings(wanted),
+        timezone="" if wanted.timezone is None else check_timezone(wanted.timezone),
         tuning=Tuning(
             parse_sysctls(wanted.sysctls),
             0 if wanted.shm_size is None else parse_shm_size(wanted.shm_size),

@@ -69,6 +69,7 @@ class ContainerSpec(NamedTuple):
         created_ns: time of creation, since the epoch.
         settings: what its processes may and get.
         tuning: settings of its kernel.
+        timezone: Area/City, or local; empty: as the root has it.
         stopping: what ``stop`` does where nobody says otherwise.
         image_id: 64 hexadecimal digits; empty for a directory root.
         limits: what it may use beside memory.
@@ -102,6 +103,7 @@ class ContainerSpec(NamedTuple):
     created_ns: int = 0
     settings: Settings = Settings()
     tuning: Tuning = Tuning()
+    timezone: str = ""
     stopping: Stopping = Stopping()
     image_id: str = ""
     limits: Limits = Limits()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from drupe.cli.environment import labels
 from drupe.cli.options import life, limits, machine, network, process, rights, storage
 from drupe.container.images import PullPolicy, ensure_image
 from drupe.container.request import RunRequest
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     add("--name", help="a name for it (default: one is made up)")
     add("-h", "--hostname", metavar="NAME", help="default: the first 12 digits of the id")
     add("-l", "--label", action="append", default=[], metavar="NAME[=VALUE]", help="a note")
+    add("--label-file", action="append", default=[], metavar="FILE", help="notes, one a line")
     add("--cidfile", metavar="FILE", help="write its id to a file that does not exist yet")
     add(
         "--pull",
@@ -54,7 +56,7 @@ def build_request(args: argparse.Namespace, *, remove: bool, log: bool = True) -
         args=tuple(words),
         hostname=args.hostname,
         remove=remove,
-        labels=dict(label.partition("=")[::2] for label in args.label),
+        labels=labels(args),
         log=log,
     )
     for part in _PARTS:

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-u", "--user", default="", metavar="USER[:GROUP]", help="names or numbers (default: root)")
     add("--group-add", action="append", default=[], metavar="GROUP", help="a further group")
     add("--entrypoint", metavar="PROGRAM", help="a program that gets COMMAND as arguments")
+    add("--tz", metavar="AREA/CITY|local", help="its time zone (default: the image's)")
 
 
 def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
@@ -36,4 +37,5 @@ def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
         groups=tuple(args.group_add),
         terminal=args.tty,
         stdin=args.interactive,
+        timezone=args.tz,
     )
