@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,30 @@ def test_a_port_is_published_until_the_end(cli: Cli) -> None:
     cli("rm", "-f", name)
     eventually(lambda: not networks(port))
     assert fetch(port) == b""
+
+
+def test_a_server_that_speaks_first_is_heard(cli: Cli) -> None:
+    """Mail, MariaDB and ssh do so; and what its client says then comes, too, and comes back."""
+    port = free_port()
+    serve = "while :; do nc -l -p 7 -e sh -c 'echo hello; read word; echo back $word'; done"
+    where = ("-p", f"127.0.0.1:{port}:7")
+    cli("run", "-d", "--name", "s", *where, "busybox", "sh", "-c", serve)
+
+    def talk() -> bool:
+        with (
+            suppress(ConnectionError),  # it does not listen yet, or not again
+            socket.create_connection(("127.0.0.1", port), timeout=5) as client,
+        ):
+            file = client.makefile("rb")
+            if file.readline() != b"hello\n":
+                return False
+            client.sendall(b"fruit\n")
+            return file.readline() == b"back fruit\n"
+        return False
+
+    for _ in range(5):
+        eventually(talk)
+    cli("rm", "-f", "s")
 
 
 def test_datagrams_are_published(cli: Cli) -> None:

@@ -62,9 +62,9 @@ class Exercise(NamedTuple):
     forgets: bool = False
 
 
-def _wrk(port: int, path: str = "/") -> Callable[[Target], str]:
+def _wrk(port: int, path: str = "/", clients: int = 16) -> Callable[[Target], str]:
     def load(target: Target) -> str:
-        report = target.client("wrk", "-d3s", "-c16", "-t2", target.url(port, path))
+        report = target.client("wrk", "-d3s", f"-c{clients}", "-t2", target.url(port, path))
         assert "Socket errors" not in report, report
         assert "Non-2xx" not in report, report
         (rate,) = (line.split()[1] for line in report.splitlines() if "Requests/sec" in line)
@@ -235,7 +235,8 @@ EXERCISES: Mapping[str, Exercise] = MappingProxyType(
             ),
             memory="768m",
         ),
-        "python": _notes(8000)._replace(log="serving"),
+        # Its server lets five wait to be accepted.
+        "python": _notes(8000)._replace(log="serving", load=_wrk(8000, clients=4)),
         "node": _notes(3000)._replace(log="serving"),
         # Its server closes each connection, which wrk takes for an error.
         "php": _notes(8080)._replace(log="Development Server", load=None),

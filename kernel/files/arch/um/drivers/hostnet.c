@@ -8,6 +8,8 @@
  *	stream	a 4 byte big endian length before each frame, on a stream
  *		socket. The other end is a program on this host which neither
  *		looks at checksums nor sends frames with wrong ones, as passt.
+ *		Handshakes that it begins are completed here, see
+ *		hostnet_ack_later().
  *	packet	a struct virtio_net_hdr before each frame, one frame a read
  *		or write: a packet socket with PACKET_VNET_HDR, a tap with
  *		IFF_VNET_HDR.
@@ -21,15 +23,20 @@
  */
 
 #include <linux/etherdevice.h>
+#include <linux/if_arp.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
+#include <linux/tcp.h>
 #include <linux/unaligned.h>
 #include <linux/virtio_net.h>
+#include <net/ip.h>
 #include <irq_kern.h>
 #include <os.h>
 
@@ -51,6 +58,13 @@
 #define OUT_TOGETHER	(32 * 1024)
 #define OUT_FRAME_MAX	(FRAME_MAX + PACKET_HEAD)
 
+/* The window of an ACK that is made up, not scaled: a beginning, the host's end tells the true one */
+#define ACK_WINDOW	512
+/* How many of them may wait */
+#define ACKS		64
+/* The first byte of addresses that probes ask for: reserved, nobody has them */
+#define PROBE_NET	240
+
 /**
  * struct hostnet - one device
  * @dev: the network device
@@ -70,6 +84,9 @@
  * @out_start: first byte in it
  * @out_end: behind the last byte in it
  * @out_cut: how much is left of a frame that the host took a part of
+ * @acks: ends of handshakes that wait until the host's end has read their middle
+ * @ack_turns: which round of @acks each is of
+ * @ack_turn: counts them
  */
 struct hostnet {
 	struct net_device *dev;
@@ -89,6 +106,9 @@ struct hostnet {
 	unsigned int out_start;
 	unsigned int out_end;
 	unsigned int out_cut;
+	struct sk_buff *acks[ACKS];
+	u8 ack_turns[ACKS];
+	u16 ack_turn;
 };
 
 static char *hostnet_fds[HOSTNET_MAX];
@@ -185,6 +205,147 @@ static int hostnet_put_head(struct hostnet *net, struct sk_buff *skb)
 	return PACKET_HEAD;
 }
 
+/* The headers of a TCP segment without options of IP, but for its options of TCP */
+struct hostnet_segment {
+	struct ethhdr eth;
+	union {
+		struct {
+			struct iphdr ip;
+			struct tcphdr tcp;
+		} __packed v4;
+		struct {
+			struct ipv6hdr ip;
+			struct tcphdr tcp;
+		} __packed v6;
+	};
+} __packed;
+
+/* An ARP request or reply */
+struct hostnet_arp {
+	struct ethhdr eth;
+	struct arphdr head;
+	u8 sender[ETH_ALEN];
+	u8 sender_ip[4];
+	u8 target[ETH_ALEN];
+	u8 target_ip[4];
+} __packed;
+
+/* The TCP header of a frame that accepts a connection; @size: of all headers up to its end */
+static struct tcphdr *hostnet_accepts(const struct sk_buff *skb, struct hostnet_segment *segment,
+				      unsigned int *size)
+{
+	struct tcphdr *tcp;
+
+	*size = offsetofend(struct hostnet_segment, v4.tcp);
+	if (skb->len < *size || skb->len > sizeof(*segment) + MAX_TCP_OPTION_SPACE)
+		return NULL;
+	skb_copy_bits(skb, 0, segment, min_t(unsigned int, skb->len, sizeof(*segment)));
+	if (segment->eth.h_proto == htons(ETH_P_IP) && segment->v4.ip.ihl == 5 &&
+	    segment->v4.ip.protocol == IPPROTO_TCP) {
+		tcp = &segment->v4.tcp;
+	} else if (segment->eth.h_proto == htons(ETH_P_IPV6) && skb->len >= sizeof(*segment) &&
+		   segment->v6.ip.nexthdr == IPPROTO_TCP) {
+		tcp = &segment->v6.tcp;
+		*size = sizeof(*segment);
+	} else {
+		return NULL;
+	}
+	return tcp->syn && tcp->ack ? tcp : NULL;
+}
+
+/* Makes the answer to such a frame of its headers */
+static void hostnet_turn(struct hostnet_segment *segment, struct tcphdr *tcp)
+{
+	u8 dest[ETH_ALEN];
+	__be32 seq = tcp->ack_seq;
+
+	ether_addr_copy(dest, segment->eth.h_dest);
+	ether_addr_copy(segment->eth.h_dest, segment->eth.h_source);
+	ether_addr_copy(segment->eth.h_source, dest);
+	tcp->ack_seq = htonl(ntohl(tcp->seq) + 1);
+	tcp->seq = seq;
+	tcp->syn = 0;
+	tcp->doff = sizeof(*tcp) / 4;
+	tcp->window = htons(ACK_WINDOW);
+	swap(tcp->source, tcp->dest);
+	if (tcp == &segment->v4.tcp) {
+		swap(segment->v4.ip.saddr, segment->v4.ip.daddr);
+		segment->v4.ip.tot_len = htons(sizeof(segment->v4));
+		ip_send_check(&segment->v4.ip);
+	} else {
+		swap(segment->v6.ip.saddr, segment->v6.ip.daddr);
+		segment->v6.ip.payload_len = htons(sizeof(*tcp));
+	}
+}
+
+/* Sends an ARP probe whose answer brings @slot and @turn back */
+static void hostnet_probe(struct hostnet *net, u8 slot, u8 turn)
+{
+	struct hostnet_arp arp = {
+		.eth.h_proto = htons(ETH_P_ARP),
+		.head = { htons(ARPHRD_ETHER), htons(ETH_P_IP), ETH_ALEN, 4, htons(ARPOP_REQUEST) },
+		.target_ip = { PROBE_NET, 0, turn, slot },
+	};
+	void *out = net->out + net->out_end;
+
+	eth_broadcast_addr(arp.eth.h_dest);
+	ether_addr_copy(arp.eth.h_source, net->dev->dev_addr);
+	ether_addr_copy(arp.sender, net->dev->dev_addr);
+	put_unaligned_be32(sizeof(arp), out);
+	memcpy(out + STREAM_HEAD, &arp, sizeof(arp));
+	net->out_end += STREAM_HEAD + sizeof(arp);
+}
+
+/*
+ * passt, as Debian 12 has it, does not answer a SYN,ACK before its client has
+ * said something. Where the server speaks first, both would wait for ever. Its
+ * end of the connection is established when it has read the SYN,ACK, so the
+ * answer is given here: one more is of no harm. But it must not find the
+ * server's first words together with the SYN,ACK, for that it loops for ever:
+ * so a probe goes out behind the SYN,ACK, and the answer waits for its own.
+ */
+static void hostnet_ack_later(struct hostnet *net, const struct sk_buff *accepting)
+{
+	struct hostnet_segment segment;
+	unsigned int size;
+	struct tcphdr *tcp = hostnet_accepts(accepting, &segment, &size);
+	struct sk_buff *skb = tcp ? netdev_alloc_skb_ip_align(net->dev, size) : NULL;
+	u8 slot;
+
+	if (!skb)
+		return;
+	hostnet_turn(&segment, tcp);
+	skb_put_data(skb, &segment, size);
+	net->ack_turn++;
+	slot = net->ack_turn % ACKS;
+	/* One that is there still waits for a probe that was lost */
+	dev_kfree_skb_any(xchg(&net->acks[slot], skb));
+	hostnet_probe(net, slot, net->ack_turn / ACKS);
+	net->ack_turns[slot] = net->ack_turn / ACKS;
+}
+
+/* Takes the answer to a probe, and lets what waited for it go; whether it was one */
+static bool hostnet_ack_now(struct hostnet *net, const void *frame, unsigned int size)
+{
+	const struct hostnet_arp *arp = frame;
+	struct sk_buff *skb;
+	u8 slot;
+
+	if (size < sizeof(*arp) || arp->eth.h_proto != htons(ETH_P_ARP) ||
+	    arp->head.ar_op != htons(ARPOP_REPLY) || arp->sender_ip[0] != PROBE_NET)
+		return false;
+	slot = arp->sender_ip[3] % ACKS;
+	if (arp->sender_ip[2] != net->ack_turns[slot])
+		return true;
+	skb = xchg(&net->acks[slot], NULL);
+	if (skb) {
+		skb->protocol = eth_type_trans(skb, net->dev);
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+		napi_gro_receive(&net->napi, skb);
+	}
+	return true;
+}
+
 static netdev_tx_t hostnet_start_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct hostnet *net = netdev_priv(dev);
@@ -197,6 +358,8 @@ static netdev_tx_t hostnet_start_xmit(struct sk_buff *skb, struct net_device *de
 	} else {
 		dev_sw_netstats_tx_add(dev, 1, skb->len);
 		net->out_end += head + skb->len;
+		if (!net->packet)
+			hostnet_ack_later(net, skb);
 	}
 	if (!net->blocked && (net->packet || !netdev_xmit_more() || !hostnet_has_room(net)))
 		hostnet_flush(net);
@@ -286,8 +449,11 @@ static void hostnet_deliver(struct hostnet *net, unsigned int offset, unsigned i
 {
 	unsigned int head = size <= COPY_MAX ? size : COPY_HEAD;
 	struct net_device *dev = net->dev;
-	struct sk_buff *skb = napi_alloc_skb(&net->napi, head);
+	struct sk_buff *skb;
 
+	if (!header && hostnet_ack_now(net, page_address(net->in) + offset, size))
+		return;
+	skb = napi_alloc_skb(&net->napi, head);
 	if (!skb) {
 		DEV_STATS_INC(dev, rx_dropped);
 		return;
