@@ -18,6 +18,7 @@ packages=(
 	e2fsprogs                                            # mke2fs: writable layers
 	erofs-utils zstd                                     # the tests of images
 	docker-registry                                      # the tests of pull and push
+	fish mandoc zsh                                      # the tests of completion and manual
 	shellcheck                                           # lint
 )
 

@@ -43,24 +43,67 @@ static bool is_whiteout(const struct stat *file)
 	return S_ISCHR(file->st_mode) && !file->st_rdev;
 }
 
-/* Whether it is what a mount of the container hides: something that was made for it. */
-static bool is_stub(const struct layers *layers, const struct found *found)
+static bool is_mounted(const char *path)
 {
 	struct statx_head head;
+
+	memset(&head, 0, sizeof(head));
+	return syscall(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &head) == 0 &&
+	       (head.attributes & ATTR_MOUNT_ROOT);
+}
+
+static bool is_stub(const struct layers *layers, const struct found *found);
+
+/* Whether all in a directory is stubs, of which there are some. */
+static bool holds_stubs(const struct layers *layers, const struct found *found)
+{
+	int fd = openat(found->parent, found->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	char **names = fd < 0 ? NULL : names_in(fd);
+	bool all = names && names[0];
+	struct path path = { 0 };
+	struct stat file;
+
+	path_set(&path, found->path);
+	for (size_t i = 0; all && names[i]; i++) {
+		size_t before = path_add(&path, names[i]);
+		struct found inner = { fd, names[i], path.text, &file };
+
+		all = fstatat(fd, names[i], &file, AT_SYMLINK_NOFOLLOW) == 0 &&
+		      is_stub(layers, &inner);
+		path_cut(&path, before);
+	}
+	free(path.text);
+	names_free(names);
+	if (fd >= 0)
+		close(fd);
+	return all;
+}
+
+/*
+ * Whether it was made for a mount of the container: what that hides, or a
+ * directory on the way to it that is nothing else.
+ */
+static bool is_stub(const struct layers *layers, const struct found *found)
+{
+	const struct stat *file = found->file;
 	struct stat below;
 	char *path;
 	bool mounted;
+	bool there;
 
-	if (!S_ISDIR(found->file->st_mode) &&
-	    (!S_ISREG(found->file->st_mode) || found->file->st_size))
+	if (!S_ISDIR(file->st_mode) && (!S_ISREG(file->st_mode) || file->st_size))
 		return false;
-	if (fstatat(layers->lower, found->path, &below, AT_SYMLINK_NOFOLLOW) == 0)
+	there = fstatat(layers->lower, found->path, &below, AT_SYMLINK_NOFOLLOW) == 0;
+	if (there && (below.st_mode != file->st_mode || below.st_uid != file->st_uid ||
+		      below.st_gid != file->st_gid))
+		return false;
+	if (S_ISDIR(file->st_mode) && holds_stubs(layers, found))
+		return true;
+	if (there)
 		return false;
 	if (asprintf(&path, "/%s", found->path) < 0)
 		abort();
-	memset(&head, 0, sizeof(head));
-	mounted = syscall(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &head) == 0 &&
-		  (head.attributes & ATTR_MOUNT_ROOT);
+	mounted = is_mounted(path);
 	free(path);
 	return mounted;
 }

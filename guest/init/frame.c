@@ -56,6 +56,7 @@ static const struct rule rules[] = {
 	EXACTLY(DRUPE_KILL, struct drupe_signal),
 	EXACTLY(DRUPE_STOP, struct drupe_stop),
 	{ DRUPE_FILE_UPDATE, false, sizeof(struct drupe_file) + 3, DRUPE_FRAME_MAX },
+	EMPTY(DRUPE_ATTACH),
 	EXACTLY(DRUPE_STATS, struct drupe_stats),
 };
 

@@ -13,8 +13,8 @@
 #include "process.h"
 #include "session.h"
 
-/* The window, and the end-of-file character of a terminal. */
-#define RING_BYTES	(DRUPE_STDIN_WINDOW + 1)
+/* A window, what an earlier session has left, a terminal's end-of-file character. */
+#define RING_BYTES	(2 * DRUPE_STDIN_WINDOW + 1)
 #define TERMINAL_EOF	0x04
 
 static void grant(struct process *process, size_t size)
@@ -125,6 +125,11 @@ void input_take(struct process *process, const uint8_t *data, size_t size)
 		grant(process, size);
 	else if (size)
 		pass(process, data, size);
+}
+
+bool input_room(const struct process *process)
+{
+	return process->ring.used <= DRUPE_STDIN_WINDOW;
 }
 
 void input_end(struct process *process)

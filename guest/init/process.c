@@ -163,6 +163,33 @@ struct process *process_start_check(const struct spec *spec, const char **text)
 	return process;
 }
 
+void process_attach(struct session *session, struct process *process)
+{
+	struct drupe_started answer;
+
+	if (!process || !process->started || process->reaped) {
+		session_fail(session, DRUPE_STAGE_REQUEST, ESRCH, "no main process to attach to");
+		return;
+	}
+	if (process->session) {
+		session_fail(session, DRUPE_STAGE_REQUEST, EBUSY, "somebody else is attached to it");
+		return;
+	}
+	/* A caller has a whole window, whatever an earlier one has left. */
+	if (!input_room(process)) {
+		session_fail(session, DRUPE_STAGE_REQUEST, EAGAIN, "it does not read its input");
+		return;
+	}
+	session->state = SESSION_PROCESS;
+	session->taken_up = true;
+	session->process = process;
+	process->session = session;
+	answer.pid = (uint32_t)process->pid;
+	answer.zero = 0;
+	session_send(session, DRUPE_STARTED, &answer, sizeof(answer));
+	process_resume(process);
+}
+
 int process_signal(struct process *process, int signal)
 {
 	if (process->reaped || process->failed)

@@ -59,6 +59,8 @@ void process_start(struct session *session, uint32_t flags);
 int process_start_alone(const struct spec *spec, uint32_t flags, const char **text);
 /* The same for a health check; NULL: the reason is in @text. */
 struct process *process_start_check(const struct spec *spec, const char **text);
+/* Makes a session that of a process that was detached from, or fails it. */
+void process_attach(struct session *session, struct process *process);
 /* 0 or an errno. */
 int process_signal(struct process *process, int signal);
 void process_window(struct process *process, const struct drupe_window *window);

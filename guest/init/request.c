@@ -161,7 +161,7 @@ static const char *take_stdin(struct session *session, uint16_t type, const uint
 {
 	struct process *process = session->process;
 
-	if (!process->takes_stdin)
+	if (!process->takes_stdin && !session->taken_up)
 		return "STDIN to a process without it";
 	if (session->stdin_eof)
 		return "STDIN after its end";
@@ -196,6 +196,14 @@ static const char *take_signal(struct session *session, uint16_t type, const uin
 		session_fail(session, DRUPE_STAGE_REQUEST, error, "no main process to signal");
 	else
 		session_send(session, DRUPE_DONE, NULL, 0);
+	return NULL;
+}
+
+static const char *take_attach(struct session *session)
+{
+	if (session->state != SESSION_IDLE)
+		return out_of_order;
+	process_attach(session, container.main);
 	return NULL;
 }
 
@@ -297,6 +305,8 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 	case DRUPE_FILE_UPDATE:
 		return session->state == SESSION_IDLE ? take_file(session, payload, size)
 						      : out_of_order;
+	case DRUPE_ATTACH:
+		return take_attach(session);
 	case DRUPE_STOP:
 		return session->state == SESSION_IDLE || session->state == SESSION_STOP
 			? take_stop(session, payload) : out_of_order;

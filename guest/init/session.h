@@ -36,6 +36,7 @@ struct session {
 	bool dead;		/* the connection is lost: swept soon */
 	bool first;
 	bool stdin_eof;
+	bool taken_up;		/* by ATTACH: it does not know what the process takes */
 	uint32_t credit;	/* STDIN bytes that the host may send */
 	uint32_t credit_due;	/* consumed, not yet granted */
 	struct spec *spec;

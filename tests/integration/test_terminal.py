@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_the_callers_terminal_is_put_right_again(cli: Cli, tmp_path: Path) -> No
 
 def test_a_terminal_that_is_closed(cli: Cli, tmp_path: Path) -> None:
     errors = tmp_path / "errors"
-    command = " ".join(f"'{arg}'" for arg in cli.argv("run", "--rm", "-it", "busybox", "sh"))
+    command = shlex.join(cli.argv("run", "--rm", "-it", "busybox", "sh"))
     child = pexpect.spawn("sh", ["-c", f"exec {command} 2>{errors}"], env=cli.env, timeout=20)
     child.expect("# ")
     child.close(force=False)
@@ -123,3 +124,26 @@ def test_a_terminal_that_is_closed(cli: Cli, tmp_path: Path) -> None:
 def test_t_needs_a_terminal(cli: Cli) -> None:
     refused = cli("run", "--rm", "-t", "busybox", "true", status=125)
     assert b"failed to use -t: standard input is not a terminal" in refused.stderr
+
+
+def test_a_shell_is_taken_up_again(cli: Cli) -> None:
+    cli("run", "-dit", "--name", "again", "busybox", "sh")
+    for word in ("first", "second"):
+        terminal = Terminal(cli, "reattach", "again")
+        terminal.say(f"echo $word {word}; word={word}; stty size", "24 80\r\n")
+        terminal.child.send("\x10\x11")
+        assert terminal.end() == 0
+    assert "first second" in cli.out("logs", "again")
+    terminal = Terminal(cli, "reattach", "again")
+    terminal.say("exit 5", "exit")
+    assert terminal.end() == 5
+    cli("rm", "again")
+
+
+def test_input_stays_open_for_a_later_caller(cli: Cli) -> None:
+    cli("run", "-di", "--name", "open", "busybox", "sh", "-c", "read x; echo got $x; exit 4")
+    done = cli("reattach", "open", input_bytes=b"word\n", status=4)
+    assert done.stdout == b"got word\n"
+    refused = cli("reattach", "open", status=125)
+    assert b"it is exited, not running" in refused.stderr
+    cli("rm", "open")

@@ -80,6 +80,20 @@ def test_ten_thousand_lines_in_order(cli: Cli) -> None:
     cli("rm", "lines")
 
 
+def test_logs_of_several(cli: Cli) -> None:
+    for name, wait in (("one", "0.4"), ("three", "0.1")):
+        script = f"sleep {wait}; echo of {name}; echo to stderr >&2"
+        cli("run", "-d", "--name", name, "busybox", "sh", "-c", script)
+    done = cli("logs", "-f", "one", "three")
+    assert sorted(done.stdout.splitlines()) == [b"one   | of one", b"three | of three"]
+    assert b"three | to stderr" in done.stderr.splitlines()
+    assert cli.out("logs", "--since", "10m", "one") == "of one"
+    assert cli.out("logs", "--until", "10m", "one") == ""
+    refused = cli("logs", "--since", "yesterday", "one", status=125)
+    assert b"failed to use time 'yesterday'" in refused.stderr
+    cli("rm", "one", "three")
+
+
 def test_logs_follow_until_the_end(cli: Cli) -> None:
     script = "for i in 1 2 3 4 5; do echo $i; sleep 0.2; done; printf 'no newline'; echo e >&2"
     cli("run", "-d", "--name", "f", "busybox", "sh", "-c", script)

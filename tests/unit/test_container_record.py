@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drupe.container.log import Entry, parse_line, read_log
+from drupe.container.log import Entry, Part, parse_line, read_log, read_logs, stamp
 from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.errors import NotFoundError, StateError
 from drupe.store.liveness import ProcessId
@@ -304,7 +304,7 @@ def test_a_log_is_read(
     text = b"".join(map(line_of, wanted)) + unfinished.replace(b"\n", b"")
     (record.directory / "log").write_bytes(text)
     kept = wanted if tail is None else wanted[max(0, len(wanted) - tail) :]
-    assert list(read_log(record, tail=tail)) == kept
+    assert list(read_log(record, Part(tail))) == kept
 
 
 @given(st.binary(max_size=80).filter(lambda line: b"\n" not in line))
@@ -325,7 +325,33 @@ def test_another_line_is_passed_over(line: bytes) -> None:
 
 def test_a_container_without_a_log_has_no_entries(record: Record) -> None:
     assert list(read_log(record)) == []
-    assert list(read_log(record, follow=True, tail=3)) == []
+    assert list(read_log(record, Part(3), follow=True)) == []
+
+
+def test_a_part_of_a_log(record: Record) -> None:
+    times = [stamp(ns) for ns in (1, 1_000_000_000, 1_500_000_000, 60_000_000_000)]
+    assert times == sorted(times)
+    text = "".join(f"{time} stdout F {index}\n" for index, time in enumerate(times))
+    (record.directory / "log").write_text(text)
+
+    def numbers(part: Part) -> str:
+        return b"".join(entry.text for entry in read_log(record, part)).decode().replace("\n", "")
+
+    assert numbers(Part.of(since_ns=1_000_000_000)) == "123"
+    assert numbers(Part.of(until_ns=1_500_000_000)) == "01"
+    assert numbers(Part.of(1, 1_000_000_000, 60_000_000_000)) == "2"
+    # What it may yet write is not of that part.
+    assert list(read_log(record, Part.of(until_ns=1), follow=True)) == []
+
+
+def test_several_logs_come_by_time(record: Record, tmp_path: Path) -> None:
+    other = Record(tmp_path / "other")
+    other.directory.mkdir()
+    for one, seconds in ((record, (1, 4)), (other, (2, 3))):
+        lines = (f"{stamp(s * 1_000_000_000)} stdout F {s}\n" for s in seconds)
+        (one.directory / "log").write_text("".join(lines))
+    found = [(one, entry.text) for one, entry in read_logs([record, other])]
+    assert found == [(record, b"1\n"), (other, b"2\n"), (other, b"3\n"), (record, b"4\n")]
 
 
 def test_a_line_without_an_end_takes_no_memory(record: Record) -> None:

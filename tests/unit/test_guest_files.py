@@ -438,6 +438,8 @@ def test_a_layer_tells_what_was_changed(built: Path, tmp_path: Path) -> None:
     os.mknod(upper / "kept/file", stat.S_IFCHR, 0)
     (upper / "opaque/new").write_text("new")
     (upper / "proc").mkdir()  # made for the mount that is there
+    if Path("/dev/pts").is_mount():
+        (upper / "dev/pts").mkdir(parents=True)
     os.setxattr(upper / "opaque", "trusted.overlay.opaque", b"y")
     os.setxattr(upper / "changed", "trusted.overlay.origin", b"x")
     os.setxattr(upper / "changed", "trusted.mine", b"x")

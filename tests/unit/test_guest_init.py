@@ -35,6 +35,7 @@ RESTART, HEALTH, LIMIT, SYSCTL = range(23, 27)
 ARG, ENV, CWD, USER, GROUP, RLIMIT, TERMINAL, START, CAPABILITIES, UMASK, OOM = range(32, 43)
 STDIN, STDIN_EOF, SIGNAL, WINDOW_SIZE, DETACH = range(48, 53)
 KILL, STOP, FILE_UPDATE, STATS = range(64, 68)
+ATTACH = 70
 READY, STARTED, STDOUT, STDERR, CREDIT, EXITED, DONE, ERROR, FIGURES = range(128, 137)
 START_MAIN, START_STDIN, START_DETACHED, START_LOG, START_HELPER = 1, 2, 4, 8, 16
 STAGE_PROTOCOL, STAGE_BOOT, STAGE_PROCESS, STAGE_EXEC, STAGE_REQUEST = range(1, 6)
@@ -1282,3 +1283,71 @@ def test_a_service_whose_caller_goes_ends(booted: Guest) -> None:
     session.until(b"\0")
     session.close()
     wait_until(lambda: len(booted.children()) == 1)
+
+
+# A main process that is taken up again
+
+
+def test_a_main_process_is_taken_up_again(guest: Guest) -> None:
+    first = guest.boot()
+    script = "while read line; do echo got $line; done; exit 3"
+    first.start("sh", "-c", script, flags=START_MAIN | START_STDIN | START_DETACHED)
+    busy = guest.session()
+    busy.send(frame(ATTACH))
+    assert busy.error() == GuestError(STAGE_REQUEST, 16, "somebody else is attached to it")
+    busy.close()
+    first.send(frame(STDIN, b"one\n"))
+    first.until(b"got one\n")
+    first.close()
+    second = guest.session()
+    wait_until(lambda: attached(second, guest))
+    second.send(frame(STDIN, b"two\n") + frame(STDIN_EOF))
+    assert second.finish() == Result(3, 0, b"got two\n", b"")
+    second.close()
+    assert guest.ended() == 0
+
+
+def attached(session: Session, guest: Guest) -> bool:
+    """Whether a session could be attached; the end of another one takes its time to be seen."""
+    session.send(frame(ATTACH))
+    got = session.frame()
+    assert got is not None
+    if got[0] == STARTED:
+        return True
+    session.close()
+    Session.__init__(session, guest.control)
+    return False
+
+
+def test_input_that_an_earlier_caller_left_is_kept(guest: Guest) -> None:
+    first = guest.boot()
+    count = "sleep 1; exec wc -c"
+    first.start("sh", "-c", count, flags=START_MAIN | START_STDIN | START_DETACHED)
+    for _ in range(2):
+        first.send(frame(STDIN, bytes(WINDOW // 2)))
+    first.close()
+    second = guest.session()
+    wait_until(lambda: attached(second, guest))
+    for _ in range(2):
+        second.send(frame(STDIN, bytes(WINDOW // 2)))
+    second.send(frame(STDIN_EOF))
+    assert second.finish() == Result(0, 0, b"%d\n" % (2 * WINDOW), b"")
+    second.close()
+
+
+def test_input_for_a_process_without_is_thrown_away(booted: Guest) -> None:
+    session = booted.session()
+    wait_until(lambda: attached(session, booted))
+    session.send(frame(STDIN, bytes(WINDOW // 2)) + frame(STDIN_EOF))
+    session.send(frame(SIGNAL, struct.pack("<I", 9)))
+    assert session.finish() == Result(0, 9, b"", b"")
+    session.close()
+
+
+def test_nothing_to_attach_to(guest: Guest) -> None:
+    first = guest.boot()
+    session = guest.session()
+    session.send(frame(ATTACH))
+    assert session.error() == GuestError(STAGE_REQUEST, 3, "no main process to attach to")
+    session.close()
+    first.close()

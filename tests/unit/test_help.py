@@ -13,8 +13,9 @@ import pytest
 
 from drupe.cli.complete import FILES, answer
 from drupe.cli.completion import SCRIPTS
-from drupe.cli.help import lesson, overview
+from drupe.cli.help import Lesson, lesson, overview
 from drupe.cli.main import TOPICS, VERBS
+from drupe.cli.manual import Page, man, man_overview, page_of
 from drupe.cli.parser import make_parser, parse
 from drupe.cli.progress import Display
 from tests.conftest import Home
@@ -128,6 +129,42 @@ def test_a_script_is_one(shell: str, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text(SCRIPTS[shell])
     subprocess.run([shell, "-n", script], check=True)
+
+
+# The manual
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_page_has_all(verb: str) -> None:
+    page = page_of(verb)
+    text = man(page)
+    parser = make_parser(verb, VERBS[verb], import_module(f"drupe.cli.{verb}"))
+    names = [name for action in parser.declared for name in action.option_strings]
+    for name in set(names) - {"-h", "--help"}:
+        assert name.replace("-", "\\-") in text
+    assert text.count(".TP\n") >= len(page.lesson.examples)
+    assert all(below.prog.upper() in text for below in page.below)
+
+
+def test_man_finds_no_fault(tmp_path: Path) -> None:
+    if shutil.which("mandoc") is None:
+        pytest.skip("mandoc is not installed")
+    pages = {"drupe": man_overview(), **{verb: man(page_of(verb)) for verb in VERBS}}
+    for name, text in pages.items():
+        (tmp_path / f"{name}.1").write_text(text)
+    paths = sorted(map(str, tmp_path.iterdir()))
+    done = subprocess.run(
+        ["mandoc", "-Tlint", "-Wwarning", *paths], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_what_roff_would_take_for_its_own_is_text() -> None:
+    told = Lesson("-a \\fB", [("'quoted'", r"printf '\n' .x")], ())
+    text = man(Page("drupe x", ".dot", "drupe x", (), told, ()))
+    assert r"drupe\-x \- \&.dot" in text
+    assert r"\-a \efB" in text
+    assert r"\(aqquoted\(aq" in text
 
 
 # Progress

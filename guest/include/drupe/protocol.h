@@ -26,7 +26,11 @@
  *	[DETACH]
  *					EXITED
  *
- * or, after HELLO, one of the requests KILL, STOP, FILE_UPDATE, LIMIT, RESTART
+ * The session of a main process that was detached can be taken up by another
+ * one, by ATTACH in place of START: STARTED answers it, and all goes on as from
+ * there; what was written meanwhile is in the log only.
+ *
+ * Or, after HELLO, one of the requests KILL, STOP, FILE_UPDATE, LIMIT, RESTART
  * (once the container is booted), which the guest answers with DONE or ERROR, or
  * STATS, which it answers with STATS.
  *
@@ -108,6 +112,7 @@ enum drupe_type {
 	DRUPE_STOP,		/* struct drupe_stop: orderly power-off */
 	DRUPE_FILE_UPDATE,	/* as FILE: new content of one that BOOT made */
 	DRUPE_STATS = 67,	/* struct drupe_stats */
+	DRUPE_ATTACH = 70,	/* empty: be the main process's session */
 
 	/* guest to host */
 	DRUPE_READY = 128,	/* empty: the container is booted */

@@ -14,6 +14,7 @@ from drupe.api import engine
 from drupe.api.async_control import AsyncControl
 from drupe.api.async_files import FileSystem, called
 from drupe.api.async_stream import ExecStream
+from drupe.api.engine import Moment
 from drupe.api.options import (
     ContainerOptions,
     build_request,
@@ -228,15 +229,22 @@ class Container(AsyncControl):
             lambda: engine.commit(self._store, self._record, name, changes, **words)
         )
 
-    async def logs(self, *, follow: bool = False, tail: int | None = None) -> AsyncIterator[Entry]:
+    async def logs(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+    ) -> AsyncIterator[Entry]:
         """What the main process wrote, line by line: ``drupe.Container.logs``."""
-        engine.check_log(self._record, tail)
+        part = engine.part_of_log(self._record, tail, since, until)
         process = self._record.process() if follow else None
-        with LogReader(self._record) as reader:
-            entries = await in_thread(partial(reader.entries, tail))
+        with LogReader(self._record, part) as reader:
+            entries = await in_thread(reader.entries)
             while True:
                 # What was written before the end is read after the end was seen.
-                ended = process is None or not process.alive()
+                ended = process is None or part.over or not process.alive()
                 while batch := await in_thread(partial(_some, entries)):
                     for entry in batch:
                         yield entry

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, Unpack, overload
 
 from drupe.api import engine
 from drupe.api.control import Control
+from drupe.api.engine import Moment
 from drupe.api.files import FileSystem
 from drupe.api.options import (
     ContainerOptions,
@@ -266,18 +267,27 @@ class Container(Control):
             self._store, self._record, name, changes, author=author, message=message
         )
 
-    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Entry]:
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+    ) -> Iterator[Entry]:
         """What the main process wrote, line by line.
 
         Args:
             follow: go on until the container has ended.
             tail: only the last so many entries of what is there already.
+            since: nothing from before that time: a ``datetime``, or seconds since the epoch.
+            until: nothing from that time on.
 
         Raises:
             StateError: it keeps no log.
         """
-        engine.check_log(self._record, tail)
-        return read_log(self._record, follow=follow, tail=tail)
+        part = engine.part_of_log(self._record, tail, since, until)
+        return read_log(self._record, part, follow=follow)
 
     def wait(self, timeout: float | None = None) -> int:
         """Waits until the container has ended; returns its exit status.

@@ -7,11 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from drupe.api.options import check_mapping, check_strings
 from drupe.container import files, lifecycle, start
 from drupe.container.files import Change
 from drupe.container.images import ensure_image
+from drupe.container.log import Part
 from drupe.container.record import Condition, Record, Run
 from drupe.container.request import RunRequest, resolve
 from drupe.container.service import serving
@@ -22,6 +24,9 @@ from drupe.errors import DrupeError, GuestError, NotFoundError, StateError
 from drupe.guest.session import Session
 from drupe.guest.spec import Process
 from drupe.image.calloff import CallOff
+
+Moment = datetime | float
+"""A time: a ``datetime``, or seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +153,28 @@ def wait(record: Record, timeout: float | None, run: Run | None = None) -> int:
         raise
 
 
-def check_log(record: Record, tail: int | None) -> None:
-    """Raises StateError for a container that keeps no log, ValueError for a senseless ``tail``."""
+def part_of_log(
+    record: Record, tail: int | None, since: Moment | None, until: Moment | None
+) -> Part:
+    """What is wanted of a container's log.
+
+    Raises:
+        StateError: it keeps none.
+        ValueError: ``tail`` makes no sense.
+    """
     if tail is not None and tail < 0:
         raise ValueError(f"the last {tail} entries")
     condition(record)
     if not record.spec.log:
         raise StateError(f"failed to read the log of container '{record.spec.name}': it keeps none")
+    return Part.of(tail, _nanoseconds(since), _nanoseconds(until))
+
+
+def _nanoseconds(moment: Moment | None) -> int | None:
+    if moment is None:
+        return None
+    seconds = moment if isinstance(moment, int | float) else moment.timestamp()
+    return int(seconds * 1e9)
 
 
 def exec_process(

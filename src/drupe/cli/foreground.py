@@ -44,7 +44,9 @@ class Foreground:
     Made while the session is new: somebody may start the container again before it is over.
     """
 
-    def __init__(self, store: Store, record: Record) -> None:
+    def __init__(self, store: Store, record: Record, *, owned: bool = True) -> None:
+        """``owned``: it ends with the caller."""
+        self._owned = owned
         self._store = store
         self._record = record
         self._run: Run | None = record.run()
@@ -52,12 +54,12 @@ class Foreground:
     def follow(self, session: Session, *, stdin: bool, tty: bool, detach_keys: str) -> int | None:
         """Runs until the main process ends; its status, or None if it was detached from.
 
-        After an error, a container that is to be removed at its end is.
+        After an error, an owned container that is to be removed at its end is.
         """
         try:
             return self._follow(session, stdin, tty, detach_keys)
         except BaseException:
-            if self._record.spec.remove:
+            if self._owned and self._record.spec.remove:
                 self._store.remove(self._record, force=True)
             raise
 

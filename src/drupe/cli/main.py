@@ -28,6 +28,7 @@ TOPICS = {
         "pause": "stop containers where they are",
         "unpause": "have containers go on that were paused",
         "update": "change limits and restart policies of containers",
+        "reattach": "take up a container's main process that was detached from",
         "wait": "wait until containers have ended, print their exit status; or are healthy",
         "rename": "give a container another name",
         "rm": "remove containers",

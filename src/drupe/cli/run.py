@@ -38,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
     request = container.build_request(args, remove=args.rm, log=args.detach or not args.rm)
-    request = request._replace(stdin=request.stdin and not args.detach)
     if args.tty and not args.detach:
         terminal.require("-t")
     check_detach_keys(args.detach_keys)

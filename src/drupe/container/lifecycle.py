@@ -20,7 +20,7 @@ from drupe.errors import (
     TimedOutError,
 )
 from drupe.guest.protocol import RestartPolicy, StartFlag, Type
-from drupe.guest.session import Session, connect, kill_frames, request, stop_frames
+from drupe.guest.session import Session, attach_frames, connect, kill_frames, request, stop_frames
 from drupe.guest.spec import Process, process_frames
 
 ANSWER_TIMEOUT_S = 30.0
@@ -60,6 +60,28 @@ def executed(record: Record, process: Process, *, detached: bool = False) -> Ite
     try:
         with reachable(record):
             session.send(frames)
+            session.expect(Type.STARTED, timeout_s=ANSWER_TIMEOUT_S)
+        yield session
+    finally:
+        session.close()
+
+
+@contextmanager
+def reattached(record: Record) -> Iterator[Session]:
+    """Takes up the session of a main process that was detached from; yields it.
+
+    Its end leaves the process alone.
+
+    Raises:
+        StateError: the container does not run.
+        GuestError: somebody else is attached to it, or it does not read its input.
+    """
+    running(record)
+    with reachable(record):
+        session = Session(connect(record.control))
+    try:
+        with reachable(record):
+            session.send(attach_frames())
             session.expect(Type.STARTED, timeout_s=ANSWER_TIMEOUT_S)
         yield session
     finally:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import repeat
 from typing import NamedTuple, Self
 
 from drupe.container.record import Record
@@ -34,27 +37,66 @@ class Entry(NamedTuple):
     partial: bool
 
 
-def read_log(record: Record, *, follow: bool = False, tail: int | None = None) -> Iterator[Entry]:
-    """The entries of a container's log, or the last ``tail`` of them.
+class Part(NamedTuple):
+    """Which entries are wanted.
 
-    With ``follow`` also those to come, until the container has ended.
+    Attributes:
+        tail: only the last so many of what is there, or None.
+        since: not those before that time, in the form of ``stamp``.
+        until: not those from that time on.
     """
-    with LogReader(record) as reader:
-        yield from reader.entries(tail)
-        process = record.process() if follow else None
-        while process is not None:
+
+    tail: int | None = None
+    since: str = ""
+    until: str = ""
+
+    @classmethod
+    def of(
+        cls, tail: int | None = None, since_ns: int | None = None, until_ns: int | None = None
+    ) -> Part:
+        """With times in nanoseconds since the epoch."""
+        times = ("" if ns is None else stamp(ns) for ns in (since_ns, until_ns))
+        return cls(tail, *times)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can come."""
+        return bool(self.until) and stamp(time.time_ns()) >= self.until
+
+
+ALL = Part()
+
+
+def read_log(record: Record, part: Part = ALL, *, follow: bool = False) -> Iterator[Entry]:
+    """The entries of a container's log; with ``follow`` also those to come, until it has ended."""
+    for _, entry in read_logs([record], part, follow=follow):
+        yield entry
+
+
+def read_logs(
+    records: Sequence[Record], part: Part = ALL, *, follow: bool = False
+) -> Iterator[tuple[Record, Entry]]:
+    """The entries of several logs, by time; with ``follow`` also those to come, as they come."""
+    with contextlib.ExitStack() as stack:
+        readers = [(record, stack.enter_context(LogReader(record, part))) for record in records]
+        found = (zip(repeat(record), reader.entries()) for record, reader in readers)
+        yield from merge(*found, key=lambda pair: pair[1].time)
+        living = [(r, reader, p) for r, reader in readers if follow and (p := r.process())]
+        while living and not part.over:
             # What was written before the end is read after the end was seen.
-            ended = process.wait(_FOLLOW_POLL_S)
-            yield from reader.entries()
-            if ended:
-                break
+            ended = [living[0][2].wait(_FOLLOW_POLL_S), *(not p.alive() for _, _, p in living[1:])]
+            for record, reader, _ in living:
+                yield from zip(repeat(record), reader.entries())
+            living = [one for one, over in zip(living, ended, strict=True) if not over]
 
 
 class LogReader:
     """Reads a container's log from its beginning, as it grows; waits for nothing."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, part: Part = ALL) -> None:
         self._rest = b""
+        self._part = part
+        self._tail = part.tail
         self._descriptor: int | None = None
         with contextlib.suppress(FileNotFoundError):  # it keeps none
             self._descriptor = os.open(
@@ -69,9 +111,12 @@ class LogReader:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def entries(self, tail: int | None = None) -> Iterator[Entry]:
-        """All whole lines from where the last call ended to now; the last ``tail`` of them."""
-        return self._entries() if tail is None else iter(deque(self._entries(), maxlen=tail))
+    def entries(self) -> Iterator[Entry]:
+        """All wanted entries from where the last call ended to now."""
+        since, until = self._part.since, self._part.until
+        found = (e for e in self._entries() if e.time >= since and (not until or e.time < until))
+        tail, self._tail = self._tail, None
+        return found if tail is None else iter(deque(found, maxlen=tail))
 
     def _entries(self) -> Iterator[Entry]:
         while self._descriptor is not None:
@@ -97,3 +142,9 @@ def parse_line(line: bytes) -> Entry | None:
         return None
     partial = tag == b"P"
     return Entry(time.decode(), stream.decode(), text if partial else text + b"\n", partial)
+
+
+def stamp(ns: int) -> str:
+    """A time as a log has it; such texts are in the order of their times."""
+    seconds, rest = divmod(max(0, ns), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09}Z"

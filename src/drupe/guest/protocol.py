@@ -65,6 +65,7 @@ class Type(IntEnum):
     STOP = 65
     FILE_UPDATE = 66
     STATS = 67
+    ATTACH = 70
     READY = 128
     STARTED = 129
     STDOUT = 130

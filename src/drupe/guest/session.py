@@ -267,6 +267,11 @@ def request(path: Path, frames: bytes, *, timeout_s: float) -> None:
         session.close()
 
 
+def attach_frames() -> bytes:
+    """Makes the session that of the main process, which was detached from."""
+    return encode(Type.ATTACH)
+
+
 def kill_frames(number: int) -> bytes:
     """Sends a signal to the main process."""
     return encode(Type.KILL, SIGNAL.pack(number))

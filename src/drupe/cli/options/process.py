@@ -12,7 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     group = parser.add_argument_group("main process")
     add = group.add_argument
-    add("-i", "--interactive", action="store_true", help="pass standard input on (not with -d)")
+    add(
+        "-i",
+        "--interactive",
+        action="store_true",
+        help="pass standard input on; with -d, keep it open for 'reattach'",
+    )
     add("-t", "--tty", action="store_true", help="give it a terminal; -it for a shell")
     add_environment(group)
     add(
