@@ -10,7 +10,10 @@ import http.server
 import json
 import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -603,6 +606,51 @@ def test_a_spoilt_file_is_told(files: Path) -> None:
         (files / ".docker/config.json").write_text(text)
         with pytest.raises(SpecError, match=cause):
             find_credentials("r.example")
+
+
+_PULL = "from drupe.cli.main import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_pull_that_is_ended_can_be_gone_on_with(
+    registry: BadRegistry, number: int, status: int
+) -> None:
+    data = registry.blobs[registry.layer]
+    hangs, end = threading.Event(), threading.Event()
+
+    def hang(handler: Handler) -> bool:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[:300_000])
+        handler.wfile.flush()
+        hangs.set()
+        end.wait(20)
+        return True
+
+    registry.once(f"/v2/x/blobs/{registry.layer}", hang)
+    argv = [sys.executable, "-c", _PULL, "pull", registry.name]
+    child = subprocess.Popen(argv, stderr=subprocess.PIPE)
+    try:
+        assert hangs.wait(10)
+        partial = ImageStore().partial / f"blob-{registry.layer[7:]}"
+        while partial.stat().st_size < 300_000:
+            time.sleep(0.01)
+        child.send_signal(number)
+        begin = time.monotonic()
+        said = child.communicate()[1]
+        assert child.returncode == status
+        assert time.monotonic() - begin < 2.0, "it does not wait for the registry"
+        assert b"Traceback" not in said
+    finally:
+        end.set()
+        child.kill()
+        child.wait()
+    assert partial.stat().st_size == 300_000
+    pulled(registry)
+    assert registry.seen[f"/v2/x/blobs/{registry.layer} bytes=300000-"] == 1
 
 
 def test_a_pulled_image_goes_whole(registry: BadRegistry) -> None:

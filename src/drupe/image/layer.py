@@ -1,7 +1,7 @@
-"""One layer on its way from a blob to a root: unpacked and hashed by a thread of its own.
+"""One layer on its way from a blob to a root: unpacked by a thread of its own.
 
 zlib, zstandard and hashlib leave the interpreter's lock while they work: so one processor unpacks
-while another reads the archive and writes the image.
+while another takes the digest, reads the archive and writes the image, which is as much work.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class LayerStream:
         while (piece := self._queue.get()) is not None:
             if isinstance(piece, Exception):
                 raise piece
+            self._digest.update(piece)
+            self.unpacked_bytes += len(piece)
             yield piece
 
     def check(self, diff_id: str) -> None:
@@ -86,8 +88,6 @@ class LayerStream:
                 for piece in unpacked(file, self._what):
                     if self._given_up.is_set():
                         break
-                    self._digest.update(piece)
-                    self.unpacked_bytes += len(piece)
                     self._queue.put(piece)
         except (DrupeError, OSError) as error:
             last = error
