@@ -153,6 +153,22 @@ def test_a_layer_is_a_sound_file_system_and_small(
         layer.make(one, size_bytes)
 
 
+@needs_mke2fs
+def test_a_disk_that_knows_no_holes_is_not_filled(
+    private_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seek = os.lseek
+
+    def all_data(descriptor: int, offset: int, whence: int) -> int:
+        return 1 << 30 if whence == os.SEEK_HOLE else seek(descriptor, offset, whence)
+
+    monkeypatch.setattr(os, "lseek", all_data)
+    layer.make(tmp_path / "layer", 1 << 30)
+    assert taken_bytes(tmp_path / "layer") < 1 << 20
+    with (tmp_path / "layer").open("rb") as file:
+        assert file.read(1082)[1080:] == b"\x53\xef"  # ext4's magic number
+
+
 def test_without_mke2fs_the_way_out_is_named(
     private_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,7 +61,9 @@ def make(path: Path, size_bytes: int) -> None:
     try:
         with template.open("rb") as source, path.open("xb") as target:
             path.chmod(0o600)
-            _copy(source.fileno(), target.fileno(), size_bytes)
+            copied = _copy(source.fileno(), target.fileno(), size_bytes)
+        if not copied:
+            _format(path, size_bytes)
     except OSError as error:
         raise HostError(f"failed to make '{path}': {error.strerror}") from error
 
@@ -100,21 +102,13 @@ def _template(size_bytes: int) -> Path:
 
 
 def _make_template(path: Path, size_bytes: int) -> None:
-    from drupe.process import run
-
     new = path.with_name(f".{path.name}")
     try:
         with new.open("wb") as file:
             file.truncate(size_bytes)
-        argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0"]
-        argv += ["-O", ",".join(("none", *_FEATURES)), "-E", ",".join(_EXTENDED)]
-        argv += ["-J", f"size={_journal(size_bytes)}", "-i", str(_BYTES_PER_INODE), str(new)]
-        path_variable = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-        run(
-            argv,
-            env={"PATH": path_variable, "MKE2FS_CONFIG": os.devnull},
-            hint="install e2fsprogs, or keep the layer in memory: --storage-opt layer=memory",
-        )
+            _format(new, size_bytes)
+            # All layers to come are made of it: it is there whole, over a power failure, too.
+            os.fdatasync(file.fileno())
         new.replace(path)
     except CommandError as error:
         raise HostError(f"failed to make '{path}': {error}") from error
@@ -124,31 +118,51 @@ def _make_template(path: Path, size_bytes: int) -> None:
         new.unlink(missing_ok=True)
 
 
+def _format(path: Path, size_bytes: int) -> None:
+    """Makes the file system, in a file of that size that is a hole."""
+    from drupe.process import run
+
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0"]
+    argv += ["-O", ",".join(("none", *_FEATURES)), "-E", ",".join(_EXTENDED)]
+    argv += ["-J", f"size={_journal(size_bytes)}", "-i", str(_BYTES_PER_INODE), str(path)]
+    path_variable = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    run(
+        argv,
+        env={"PATH": path_variable, "MKE2FS_CONFIG": os.devnull},
+        hint="install e2fsprogs, or keep the layer in memory: --storage-opt layer=memory",
+    )
+
+
 def _journal(size_bytes: int) -> int:
     """MiB of the journal; 4 MiB are the least that ext4 takes."""
     return _JOURNAL_MIB if size_bytes >= 256 << 20 else 4
 
 
-def _copy(source: int, target: int, size_bytes: int) -> None:
-    """Copies what is not a hole, or shares the blocks where the host's file system can."""
+def _copy(source: int, target: int, size_bytes: int) -> bool:
+    """Copies what is not a hole, or shares the blocks where the host's file system can.
+
+    False: it cannot tell what is a hole; the target is one.
+    """
     try:
         fcntl.ioctl(target, _FICLONE, source)
-        return
+        return True
     except OSError as error:
         if error.errno not in {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL}:
             raise
     os.ftruncate(target, size_bytes)
+    if os.lseek(source, 0, os.SEEK_HOLE) >= size_bytes:
+        return False
     offset = 0
     while True:
         try:
             offset = os.lseek(source, offset, os.SEEK_DATA)
         except OSError as error:
             if error.errno == errno.ENXIO:  # nothing but a hole
-                return
+                return True
             raise
         end = os.lseek(source, offset, os.SEEK_HOLE)
         while offset < end:
             piece = os.pread(source, min(_COPY_BYTES, end - offset), offset)
             if not piece:
-                return
+                return True
             offset += os.pwrite(target, piece, offset)
