@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Iterator
 from drupe.api import engine
 from drupe.api.threads import in_thread
 from drupe.container import events as container_events
-from drupe.container.events import PERIOD_S, Event, Watcher
+from drupe.container.events import Event, Watcher
 
 
 def events(*, since: float | None = None, until: float | None = None) -> Iterator[Event]:
     """What happens to the containers of this user, from now on.
 
-    It is seen by looking ten times a second: a container that comes and goes between two looks is
-    missed.
+    It is seen by looking up to ten times a second: a container that comes and goes between two
+    looks is missed.
 
     Args:
         since: seconds since the epoch: begin with what the containers that there are have seen
@@ -38,7 +38,7 @@ async def async_events(
             if since * 1e9 <= event.time_ns and (until is None or event.time_ns < until * 1e9):
                 yield event
     while until is None or time.time() < until:
-        await asyncio.sleep(PERIOD_S)
+        await asyncio.sleep(watcher.pause_s)
         for event in await in_thread(watcher.poll):
             yield event
 

@@ -15,13 +15,15 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from drupe.container.life import parse_duration
-from drupe.container.record import Condition, Record, State
+from drupe.container.record import Condition, State
 from drupe.container.spec import ContainerSpec
 from drupe.container.store import Store
 from drupe.errors import NotFoundError, SpecError, StateError
 
-PERIOD_S = 0.1
-"""Between two looks: a pause leaves no trace that could be waited for."""
+_PERIOD_S = 0.1
+"""Between two looks, at least: a pause leaves no trace that could be waited for."""
+_REST = 9
+"""How often the time that a look takes is rested: many containers take a tenth of a processor."""
 
 
 class Event(NamedTuple):
@@ -60,11 +62,16 @@ class _Seen(NamedTuple):
 
 
 class Watcher:
-    """Looks at all containers again and again."""
+    """Looks at all containers again and again.
+
+    Attributes:
+        pause_s: how long to wait before the next look.
+    """
 
     def __init__(self, store: Store) -> None:
         """What is there now is known; it is no event."""
         self._store = store
+        self.pause_s = _PERIOD_S
         self._seen = self._look()
 
     def history(self) -> list[Event]:
@@ -82,11 +89,13 @@ class Watcher:
         return sorted(events, key=lambda event: event.time_ns)
 
     def _look(self) -> dict[str, _Seen]:
+        begun_s = time.monotonic()
         seen = {}
         for record in self._store.list():
             with suppress(NotFoundError, StateError):
                 if record.is_whole:
-                    seen[record.id] = _Seen(Record(record.directory).spec, record.condition())
+                    seen[record.id] = _Seen(record.spec, record.condition())
+        self.pause_s = max(_PERIOD_S, _REST * (time.monotonic() - begun_s))
         return seen
 
 
@@ -100,7 +109,7 @@ def events(
             if since_ns <= event.time_ns and (until_ns is None or event.time_ns < until_ns):
                 yield event
     while until_ns is None or time.time_ns() < until_ns:
-        time.sleep(PERIOD_S)
+        time.sleep(watcher.pause_s)
         yield from watcher.poll()
 
 
