@@ -151,6 +151,12 @@ def _images() -> Iterable[Candidate]:
     return [Candidate(name.removesuffix(":latest")) for name in sorted({*found, EMBEDDED})]
 
 
+def _networks() -> Iterable[Candidate]:
+    from drupe.net.named import Networks
+
+    return [Candidate(network.name) for network in Networks().list()]
+
+
 def _profiles() -> Iterable[Candidate]:
     from drupe.kbuild.kernels import list_kernels
 
@@ -170,6 +176,7 @@ _KINDS: Mapping[str, Callable[[], Iterable[Candidate]]] = {
     "image": _images,
     "command": _files,
     "word": _images,  # of run: the image, then the guest's own words
+    "network": _networks,
     "profile": _profiles,
     "template": _formats,
     "file": _files,

@@ -56,10 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_arguments(ls, _LISTING)
 
     inspect = verbs.add_parser("inspect", help="show networks, and who is on them")
-    inspect.add_argument("names", nargs="+", metavar="name", help="of a network")
+    inspect.add_argument("names", nargs="+", metavar="NETWORK", help="its name")
 
     rm = verbs.add_parser("rm", help="remove networks that no container is on")
-    rm.add_argument("names", nargs="+", metavar="name", help="of a network")
+    rm.add_argument("names", nargs="+", metavar="NETWORK", help="its name")
 
     verbs.add_parser("prune", help="remove all networks that no container is on")
 

@@ -21,6 +21,7 @@ from drupe.container.storage import DISK
 from drupe.container.store import Store
 from drupe.errors import BootError, GuestError, StateError
 from drupe.guest.session import request, stop_frames
+from drupe.net.config import Mode, Network
 from drupe.platform.base import Platform
 from drupe.platform.registry import find_platform
 from drupe.store.liveness import ProcessId
@@ -81,9 +82,8 @@ def _visited(record: Record, spec: ContainerSpec, platform: Platform | None) -> 
     visit = _Visit(record)
     visit.clear()
     try:
-        session = start_machine(
-            visit, spec._replace(log=False), platform or find_platform(spec.platform)
-        )
+        alone = spec._replace(log=False, network=_alone(spec.network))
+        session = start_machine(visit, alone, platform or find_platform(spec.platform))
         try:
             await_boot(visit, session)
             yield visit
@@ -97,3 +97,9 @@ def _visited(record: Record, spec: ContainerSpec, platform: Platform | None) -> 
         if process is not None and not process.wait(_END_S):
             process.kill()
         visit.clear()
+
+
+def _alone(network: Network) -> Network:
+    """A network that nobody notices, with the same files in /etc: what those hide stays hidden."""
+    connected = network.mode in {Mode.USER, Mode.NAMED}
+    return Network(Mode.USER if connected else Mode.NONE, dns=network.dns, hosts=network.hosts)
