@@ -6,13 +6,14 @@ PYTHON	:= $(VENV)/bin/python
 CODE	:= $(wildcard src tests bench tools)
 SCRIPTS	:= .ci/run $(shell find tools tests bench -name '*.sh' 2>/dev/null)
 
-.PHONY: help run test conformance lint man setup kernel clean
+.PHONY: help run test conformance lint man docs setup kernel clean
 help:
 	@echo 'make run         set up, build a kernel, run hello in a container'
 	@echo 'make test        the tests'
 	@echo 'make conformance what real programs do in a container: takes an hour or more'
 	@echo 'make lint        ruff, mypy, shellcheck, checkpatch'
 	@echo 'make bench-NAME  one benchmark: apps, image, memory, process, start, syscall; ARGS=... its options'
+	@echo 'make docs        docs/cli.md, made of the verbs'
 	@echo 'make man         man pages, in build/man'
 	@echo 'make setup       only what the others depend on'
 	@echo 'make clean       remove the virtual environment and what tests left'
@@ -35,6 +36,9 @@ lint: setup
 
 man: $(VENV)/.ready
 	$(PYTHON) -m drupe.cli.manual man build/man
+
+docs: $(VENV)/.ready
+	$(PYTHON) -m drupe.cli.manual markdown docs/cli.md
 
 bench-%: setup
 	$(PYTHON) -m bench $* $(ARGS)
