@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -68,6 +69,36 @@ def test_an_image_goes_to_a_registry_and_comes_back_when_it_is_run(
     assert b"no such image" in refused.stderr
     refused = cli("run", f"{registry.address}/team/other", "x", status=125)
     assert b"has no such image" in refused.stderr
+
+
+def test_a_registry_with_a_password_and_a_certificate(cli: Cli, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl, to make a certificate")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    argv += ["-subj", "/CN=x", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [*argv, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
+    )
+    (tmp_path / "registry").mkdir()
+    cli("import", "-", "app", input_bytes=root())
+    cli.env["XDG_CONFIG_HOME"] = str(tmp_path)
+    with running_registry(
+        tmp_path / "registry", user="me:secret", certificate=(certificate, key)
+    ) as registry:
+        name = f"{registry.address}/app"
+        refused = cli("push", "app", name, status=125)
+        assert b"self-signed certificate" in refused.stderr
+        refused = cli("push", "--tls-verify=false", "app", name, status=125)
+        assert b"access is denied" in refused.stderr
+        cli.env["SSL_CERT_FILE"] = str(certificate)
+        login = ("login", "-u", "me", "--password-stdin", registry.address)
+        assert b"access is denied" in cli(*login, status=125, input_bytes=b"wrong").stderr
+        cli(*login, input_bytes=b"secret\n")
+        cli("push", "app", name)
+        assert cli.out("pull", name).startswith(f"{name}:latest  ")
+        assert "Removed" in cli.out("logout", registry.address)
+        assert b"access is denied" in cli("pull", name, status=125).stderr
 
 
 def test_what_an_image_says_is_what_its_container_gets(cli: Cli) -> None:

@@ -313,6 +313,14 @@ def test_a_layer_that_is_not_what_it_should_be_is_refused(tmp_path: Path) -> Non
         make(tmp_path, [archive(member("a"))], ["sha256:" + "0" * 64])
 
 
+def header(**fields: object) -> bytes:
+    """A header with fields that no archiver would write, and nothing behind it."""
+    info, _ = member("x")
+    for key, value in fields.items():
+        setattr(info, key, value)
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
 def extended(records: bytes) -> bytes:
     """An archive with these bytes as an extended header."""
     return archive(
@@ -326,6 +334,11 @@ def extended(records: bytes) -> bytes:
         (lambda data: data[:700], "it ends in the middle"),
         (lambda data: data[:148] + b"x" * 2000, "for a number"),
         (lambda data: data[:20] + b"Z" + data[21:], "checksum is wrong"),
+        (lambda _: header(size=1 << 57), f"'x' has {1 << 57} bytes"),
+        (lambda _: header(size=1 << 40), "it ends in the middle"),
+        (lambda _: header(size=1 << 45), "larger than 16 TiB"),
+        (lambda _: header(uid=-1), "'x' belongs to -1:0"),
+        (lambda _: header(type=b"M"), "is of an unknown type, b'M'"),
         (lambda _: extended(b"x path=a\n"), "has b'x' for a number"),
         (lambda _: extended(b"9 path=a\n" * 2 + b"15"), "an extended header is spoilt"),
         (lambda _: extended(b"99 path=a\n"), "an extended header is spoilt"),

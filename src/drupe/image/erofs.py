@@ -15,7 +15,7 @@ import stat
 import struct
 from collections.abc import Iterable, Sequence
 
-from drupe.errors import HostError, SpecError
+from drupe.errors import SpecError
 from drupe.image import sparse
 from drupe.image.entry import Entry
 from drupe.image.xattr import pack_xattrs
@@ -80,7 +80,6 @@ class Writer:
 
         Raises:
             SpecError: it is too large, or has too many attributes.
-            HostError: the disk is full.
         """
         if entry.segments is not None:
             return self._add_sparse(entry)
@@ -337,7 +336,7 @@ class Writer:
         first = self._next
         self._next += blocks
         if self._next > _BLOCKS_MOST:
-            raise HostError("failed to make an image: more than 16 TiB")
+            raise SpecError("failed to make an image: it is larger than 16 TiB")
         return first
 
 

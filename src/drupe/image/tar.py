@@ -22,7 +22,7 @@ _EXTENSION_MOST = 1 << 20
 _MODULUS = 65521
 _SPACES = 8 * 0x20
 _NEWLINE = 0x0A
-_SIZE_MOST = 1 << 62
+_SIZE_MOST = 1 << 56
 
 
 class TarReader:
