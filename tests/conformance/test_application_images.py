@@ -132,6 +132,57 @@ def test_an_application(
     table.append((name, *(f"{seconds:.2f} s" for seconds in row), rate))
 
 
+@pytest.mark.timeout(600)
+def test_two_containers_on_a_network(engine: Engine, registry: Registry, client: Client) -> None:
+    """WordPress and its database, which it finds by name: installed, written to, restarted."""
+    site = Application.of(
+        engine, "wordpress", f"{registry.address}/wordpress", EXERCISES["httpd"], client
+    )
+    base = Application.of(
+        engine, "mariadb", f"{registry.address}/mariadb", EXERCISES["mariadb"], client
+    )
+    engine.pull(site.image)
+    engine.pull(base.image)
+    engine("network", "create", "blog")
+    try:
+        base.run("--network", "blog")
+        until_it_works(lambda: base.exercise.begin(base.target))
+        told = {"HOST": "mariadb", "USER": "drupe", "PASSWORD": "drupe", "NAME": "drupe"}
+        variables = [f"--env=WORDPRESS_DB_{name}={value}" for name, value in told.items()]
+        site.run("--network", "blog", *variables)
+        form = {"weblog_title": "Stones", "user_name": "drupe", "admin_email": "drupe@example.org"}
+        form |= {"admin_password": "almond", "admin_password2": "almond", "pw_weak": "1"}
+        words = [
+            word for name, value in form.items() for word in ("--data-urlencode", f"{name}={value}")
+        ]
+
+        def install() -> None:
+            said = site.target.curl(80, "/wp-admin/install.php?step=2", *words)
+            assert "Success!" in said
+
+        until_it_works(install)
+        until_it_works(lambda: _has_title(site))
+        for app in (site, base):
+            engine("stop", app.name)
+        for app in (base, site):
+            engine("start", app.name)
+        until_it_works(lambda: _has_title(site))
+    except BaseException:
+        with suppress(Exception):
+            print(site.log()[-2000:], base.log()[-1000:])  # noqa: T201 (for whoever mends it)
+        raise
+    finally:
+        for name in ("wordpress", "mariadb"):
+            with suppress(AssertionError):  # it never came to be
+                engine("rm", "-f", name)
+        engine("network", "rm", "blog")
+
+
+def _has_title(site: Application) -> None:
+    # The package has no theme, so what the site is called is asked of its interface.
+    assert '"name":"Stones"' in site.target.curl(80, "/?rest_route=/")
+
+
 def good_ends(name: str) -> set[int]:
     """How a main process may end that was asked to: well, or by that signal."""
     asked = RECIPES[name].stop_signal or "SIGTERM"

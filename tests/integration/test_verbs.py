@@ -80,6 +80,21 @@ def test_ten_thousand_lines_in_order(cli: Cli) -> None:
     cli("rm", "lines")
 
 
+def test_logs_keep_the_order_of_both_streams(cli: Cli) -> None:
+    script = "for i in 1 2 3; do echo out $i; echo err $i >&2; sleep 0.1; done"
+    cli("run", "--name", "both", "busybox", "sh", "-c", script)
+    done = subprocess.run(
+        cli.argv("logs", "both"),
+        env=cli.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=True,
+    )
+    told = [b"out 1", b"err 1", b"out 2", b"err 2", b"out 3", b"err 3"]
+    assert done.stdout.splitlines() == told
+    cli("rm", "both")
+
+
 def test_logs_of_several(cli: Cli) -> None:
     for name, wait in (("one", "0.4"), ("three", "0.1")):
         script = f"sleep {wait}; echo of {name}; echo to stderr >&2"

@@ -65,6 +65,9 @@ class _Writer:
 
     def write(self, entry: Entry, *, flush: bool) -> None:
         output = self._outputs[entry.stream]
+        for other in self._outputs.values():
+            if other is not output:
+                other.flush()  # both may lead to one file, where the order counts
         if not self._goes_on[entry.stream]:
             output.write(self._prefix)
             if self._timestamps:
