@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, Unpack, overload
 from drupe.api import engine
 from drupe.api.async_control import AsyncControl
 from drupe.api.async_files import FileSystem, called
+from drupe.api.async_image import Image
 from drupe.api.async_stream import ExecStream
 from drupe.api.engine import Moment
 from drupe.api.options import (
@@ -222,11 +223,11 @@ class Container(AsyncControl):
         changes: Sequence[str] = (),
         author: str = "",
         message: str = "",
-    ) -> str:
+    ) -> Image:
         """Makes an image of the container: ``drupe.Container.commit``."""
         words = {"author": author, "message": message}
-        return await called(
-            lambda: engine.commit(self._store, self._record, name, changes, **words)
+        return Image(
+            await called(lambda: engine.commit(self._store, self._record, name, changes, **words))
         )
 
     async def logs(

@@ -10,6 +10,7 @@ from drupe.api import engine
 from drupe.api.control import Control
 from drupe.api.engine import Moment
 from drupe.api.files import FileSystem
+from drupe.api.image import Image
 from drupe.api.options import (
     ContainerOptions,
     build_request,
@@ -246,7 +247,7 @@ class Container(Control):
         changes: Sequence[str] = (),
         author: str = "",
         message: str = "",
-    ) -> str:
+    ) -> Image:
         """Makes an image of the container: its own, and above that what ``diff`` tells.
 
         Args:
@@ -255,17 +256,13 @@ class Container(Control):
             author: for its history.
             message: the same.
 
-        Returns:
-            Its id.
-
         Raises:
             SpecError: a change or the name is wrong, or the container runs a directory.
             NotFoundError: its own image is gone.
             StateError: it cannot be reached.
         """
-        return engine.commit(
-            self._store, self._record, name, changes, author=author, message=message
-        )
+        words = {"author": author, "message": message}
+        return Image(engine.commit(self._store, self._record, name, changes, **words))
 
     def logs(
         self,

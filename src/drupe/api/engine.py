@@ -24,6 +24,7 @@ from drupe.errors import DrupeError, GuestError, NotFoundError, StateError
 from drupe.guest.session import Session
 from drupe.guest.spec import Process
 from drupe.image.calloff import CallOff
+from drupe.image.store import Image
 
 Moment = datetime | float
 """A time: a ``datetime``, or seconds since the epoch."""
@@ -230,16 +231,15 @@ def commit(
     *,
     author: str,
     message: str,
-) -> str:
-    """Makes an image of a container; its id."""
+) -> Image:
+    """Makes an image of a container."""
     from drupe.container.committing import commit_container
     from drupe.oci.reference import parse_reference
 
     reference = None if name is None else parse_reference(name)
     words = check_strings("changes", changes)
     with reached(store, record) as there:
-        image = commit_container(there, reference, changes=words, author=author, message=message)
-    return image.id
+        return commit_container(there, reference, changes=words, author=author, message=message)
 
 
 def finish(store: Store, connected: Connected) -> None:

@@ -11,7 +11,9 @@ from drupe.cli import listing
 from drupe.cli.listing import Column, Listing, shorten
 from drupe.cli.output import ago, open_store, status_text
 from drupe.container.record import Condition, Record
+from drupe.container.status import Health
 from drupe.errors import NotFoundError, StateError
+from drupe.net.config import Network
 from drupe.net.ports import show
 
 EXAMPLES = (
@@ -24,11 +26,16 @@ SEE_ALSO = ("inspect", "logs", "rm")
 
 _COMMAND_COLUMNS = 30
 _SHORT_ID_DIGITS = 12
+_NO_HEALTH = Health("none", "")
 
 
 class _Entry(NamedTuple):
     record: Record
     condition: Condition
+
+    @property
+    def network(self) -> Network:
+        return self.record.spec.network
 
     @property
     def root(self) -> str:
@@ -99,6 +106,10 @@ _LISTING = Listing[_Entry](
         "status": lambda e, value: str(e.condition.state) == value,
         "exited": lambda e, value: str(e.condition.status) == value,
         "ancestor": lambda e, value: e.root == value,
+        "health": lambda e, value: str(e.condition.health) == value,
+        "network": lambda e, value: (
+            value in {e.record.spec.network.name, e.record.spec.network.mode}
+        ),
     },
     labels=lambda e: e.record.spec.labels,
 )
