@@ -42,8 +42,8 @@ def test_what_is_paused_stands_still_and_goes_on(cli: Cli) -> None:
         assert b"it is paused, not running" in done.stderr
         cli("unpause", name)
         # The guest's clock is the host's all the time.
-        said = int(cli.out("exec", name, "date", "+%s"))
-        assert abs(said - time.time()) < 3
+        begun = int(time.time())
+        assert begun <= int(cli.out("exec", name, "date", "+%s")) <= time.time()
         cli("pause", name)
         cli("stop", "-t", "0", name)
         cli("rm", name)
@@ -63,14 +63,17 @@ def test_a_pause_that_was_killed_can_be_undone(cli: Cli) -> None:
 def test_figures_are_told(cli: Cli) -> None:
     script = "head -c 30m /dev/zero >/dev/shm/x; sleep 1000 & while :; do :; done"
     cli("run", "-d", "--name", "c", "-m", "256m", "busybox", "sh", "-c", script)
-    time.sleep(1)
-    (told,) = (json.loads(x) for x in cli.out("stats", "--no-stream", "--format=json").splitlines())
+    deadline = time.monotonic() + 60
+    while True:
+        (line,) = cli.out("stats", "--no-stream", "--format=json").splitlines()
+        told = json.loads(line)
+        if told["pids"] == 2 and told["memory_used_inside_bytes"] > 30 << 20:
+            break
+        assert time.monotonic() < deadline, told
     assert told["name"] == "c"
-    assert 10 < told["cpu_percent"] < 150
+    assert 0 < told["cpu_percent"] < 150
     assert 30 << 20 < told["memory_bytes"] < 200 << 20
-    assert told["memory_used_inside_bytes"] > 30 << 20
     assert told["memory_limit_bytes"] == 256 << 20
-    assert told["pids"] == 2
     assert told["block_read_bytes"] > 0
     heading, line = cli.out("stats", "--no-stream", "c").splitlines()
     assert heading.split()[:2] == ["CONTAINER", "ID"]
