@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -16,9 +17,12 @@
 #include "etc.h"
 #include "place.h"
 #include "reason.h"
+#include "seed.h"
 #include "upper.h"
 
 #define NEW_ROOT	"/newroot"
+#define FILES		"/files"
+#define SHARED_FILE	"file"	/* what the jail calls a file that is shared alone */
 
 struct layers mounts_layers = { -1, -1 };
 
@@ -113,18 +117,62 @@ static int mount_itself(const struct boot_mount *wanted, int place, struct reaso
 	return 0;
 }
 
-static int mount_below(int root, const struct boot_mount *wanted, struct reason *reason)
+/* Mounted out of sight; of that, the one file is bound to where it is wanted. */
+static int mount_file(const struct boot_mount *wanted, int place, struct reason *reason)
 {
-	int place = place_open(root, wanted->text.target);
+	char path[64], file[96];
+	static int count;
 	int error;
 
+	snprintf(path, sizeof(path), FILES "/%d", count++);
+	snprintf(file, sizeof(file), "%s/" SHARED_FILE, path);
+	mkdir(FILES, 0700);
+	mkdir(path, 0700);
+	error = mount_as_told(wanted, path, -1, 0, reason);
+	if (!error && place_mount(place, file, NULL, MS_BIND, NULL) < 0)
+		error = reason_give(reason, errno, "failed to mount a file on '%.200s'",
+				    wanted->text.target);
+	return error;
+}
+
+/* What @place has, goes into what is mounted on it now, if that is empty */
+static int seed(int root, const struct boot_mount *wanted, int place, struct reason *reason)
+{
+	int error = 0, now = place_open(root, wanted->text.target);
+
+	if (now >= 0 && seed_wanted(now)) {
+		int to = openat(now, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		error = to < 0 ? errno : seed_copy(place, to);
+		if (to >= 0)
+			close(to);
+		if (error)
+			reason_give(reason, error, "failed to copy what is in '%.200s'",
+				    wanted->text.target);
+	}
+	if (now >= 0)
+		close(now);
+	return error;
+}
+
+static int mount_below(int root, const struct boot_mount *wanted, struct reason *reason)
+{
+	bool file = wanted->flags & DRUPE_MOUNT_FILE;
+	int place, error;
+
+	place = file ? place_file(root, wanted->text.target)
+		     : place_open(root, wanted->text.target);
 	if (place < 0)
 		return reason_give(reason, errno, "failed to make mount target '%.200s'",
 			    wanted->text.target);
 	if (wanted->flags & DRUPE_MOUNT_SELF)
 		error = mount_itself(wanted, place, reason);
+	else if (file)
+		error = mount_file(wanted, place, reason);
 	else
 		error = mount_as_told(wanted, NULL, place, 0, reason);
+	if (!error && (wanted->flags & DRUPE_MOUNT_SEED))
+		error = seed(root, wanted, place, reason);
 	close(place);
 	return error;
 }

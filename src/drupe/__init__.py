@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from drupe.api.results import CompletedExec, CompletedRun
     from drupe.api.run import run
     from drupe.api.stream import ExecStream
+    from drupe.api.volume import Volume
     from drupe.container.events import Event
     from drupe.container.figures import Figures
     from drupe.container.files import Change, FileInfo
@@ -52,6 +53,7 @@ __all__ = [
     "Port",
     "State",
     "Task",
+    "Volume",
     "__version__",
     "aio",
     "disk_usage",
@@ -82,6 +84,7 @@ _HOMES = {
     "Network": "drupe.api.network",
     "Port": "drupe.net.config",
     "State": "drupe.container.record",
+    "Volume": "drupe.api.volume",
     "disk_usage": "drupe.api.disk",
     "Task": "drupe.guest.figures",
     "events": "drupe.api.events",

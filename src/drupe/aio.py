@@ -10,6 +10,7 @@ from drupe.api.async_files import FileSystem
 from drupe.api.async_image import Image
 from drupe.api.async_run import run
 from drupe.api.async_stream import ExecStream
+from drupe.api.async_volume import Volume
 from drupe.api.disk import disk_usage_async as disk_usage
 from drupe.api.disk import prune_containers_async as prune_containers
 from drupe.api.events import async_events as events
@@ -24,6 +25,7 @@ __all__ = [
     "FileSystem",
     "Image",
     "Network",
+    "Volume",
     "disk_usage",
     "events",
     "get",

@@ -38,6 +38,7 @@ PUBLIC = {
         "Port",
         "State",
         "Task",
+        "Volume",
         "__version__",
         "aio",
         "disk_usage",
@@ -56,6 +57,7 @@ PUBLIC = {
         "FileSystem",
         "Image",
         "Network",
+        "Volume",
         "disk_usage",
         "events",
         "get",
@@ -63,6 +65,7 @@ PUBLIC = {
         "prune_containers",
         "run",
     ],
+    "drupe.Volume": ["create", "get", "labels", "list", "name", "path", "prune", "remove"],
     "drupe.Container": [
         "command",
         "commit",
@@ -108,6 +111,7 @@ def test_these_names_are_public_and_no_others() -> None:
     assert drupe.__all__ == PUBLIC["drupe"] == dir(drupe)
     assert drupe.aio.__all__ == PUBLIC["drupe.aio"]
     assert public(drupe.Container) == PUBLIC["drupe.Container"] == public(drupe.aio.Container)
+    assert public(drupe.Volume) == PUBLIC["drupe.Volume"] == public(drupe.aio.Volume)
 
 
 @pytest.mark.parametrize("name", PUBLIC["drupe"])

@@ -9,16 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from drupe.container.binding import Volume
 from drupe.container.spec import (
     MEMORY_LEAST_BYTES,
     MEMORY_MOST_BYTES,
     ContainerSpec,
-    Volume,
     check_hostname,
     check_name,
     parse_memory,
     parse_variable,
-    parse_volume,
 )
 from drupe.errors import SpecError, StateError
 from drupe.store.schema import decode, encode
@@ -88,48 +87,6 @@ def test_a_variable_without_a_value_is_the_callers(name: str, value: str) -> Non
 def test_a_variable_has_a_name(text: str) -> None:
     with pytest.raises(SpecError, match=r"failed to use variable '.*': no name"):
         parse_variable(text, {"": "x"})
-
-
-# Volumes
-
-components = st.text("ab._ -é", min_size=1, max_size=4).filter(lambda part: part not in {".", ".."})
-paths = st.lists(components, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
-
-
-@given(st.text("ab/._ ", min_size=1), paths, st.sampled_from(["", ":ro", ":rw"]))
-def test_a_volume_is_read(source: str, target: str, mode: str) -> None:
-    assert parse_volume(f"{source}:{target}{mode}") == Volume(source, target, mode == ":ro")
-
-
-@given(st.text("ab/.:ro", max_size=14))
-def test_a_volume_has_a_clean_target_or_is_refused(text: str) -> None:
-    try:
-        volume = parse_volume(text)
-    except SpecError as error:
-        assert str(error).startswith(f"failed to use volume '{text}': ")  # noqa: PT017
-        return
-    assert volume.source
-    assert volume.target.startswith("/")
-    assert not {"", ".", ".."} & set(volume.target[1:].split("/"))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "not HOST:GUEST"),
-        ("/a", "not HOST:GUEST"),
-        (":/a", "not HOST:GUEST"),
-        ("/a:b", "not HOST:GUEST"),
-        ("/a:/b:rx", "not HOST:GUEST"),
-        ("/a:/b:ro:ro", "not HOST:GUEST"),
-        ("/a:/", "'/' cannot be a mount point"),
-        ("/a:/./", "'/./' cannot be a mount point"),
-        ("/a:/b/../c", "'/b/../c' cannot be a mount point"),
-    ],
-)
-def test_a_wrong_volume_is_refused(text: str, message: str) -> None:
-    with pytest.raises(SpecError, match=f"failed to use volume '{text}': {message}"):
-        parse_volume(text)
 
 
 # Names

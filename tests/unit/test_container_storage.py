@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drupe.container import layer
+from drupe.container.binding import Volume
 from drupe.container.machine import guest_mounts
-from drupe.container.spec import Volume
 from drupe.container.storage import DISK, MEMORY, Storage, Tmpfs, parse_storage, parse_tmpfs
 from drupe.errors import HostError, SpecError
 from drupe.store.usage import taken_bytes

@@ -138,16 +138,19 @@ struct drupe_hello {
 #define DRUPE_MOUNT_GUARDED	(1u << 3)	/* nosuid and nodev */
 #define DRUPE_MOUNT_NOEXEC	(1u << 5)
 #define DRUPE_MOUNT_SELF	(1u << 6)	/* stays writable below a read-only root */
+#define DRUPE_MOUNT_FILE	(1u << 4)	/* of what is mounted, only the one file in it */
+#define DRUPE_MOUNT_SEED	(1u << 7)	/* if empty, it gets what is there below it */
 #define DRUPE_MOUNT_KNOWN	(DRUPE_MOUNT_READONLY | DRUPE_MOUNT_OVERLAY | \
 				 DRUPE_MOUNT_LAYER | DRUPE_MOUNT_GUARDED | \
-				 DRUPE_MOUNT_NOEXEC | DRUPE_MOUNT_SELF)
+				 DRUPE_MOUNT_NOEXEC | DRUPE_MOUNT_SELF | DRUPE_MOUNT_FILE | \
+				 DRUPE_MOUNT_SEED)
 
 /*
  * Followed by four NUL-terminated strings: file system type, source, target,
  * options. The first mount of a container has target "/"; the second one has
  * that, too, if it is the layer above a root with OVERLAY. Other targets are
  * made below the root (symbolic links are resolved inside it) as directories
- * if missing. A target holds no ".." component. A root with OVERLAY and
+ * (FILE: as files) if missing. A target holds no ".." component. A root with OVERLAY and
  * READONLY becomes read-only after all that.
  */
 struct drupe_mount {

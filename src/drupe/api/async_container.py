@@ -281,9 +281,9 @@ class Container(AsyncControl):
         check_signal(signal)
         await in_thread(lambda: lifecycle.kill(self._record, signal))
 
-    async def remove(self, *, force: bool = False) -> None:
+    async def remove(self, *, force: bool = False, volumes: bool = False) -> None:
         """Removes the container: ``drupe.Container.remove``."""
-        await in_thread(lambda: self._store.remove(self._record, force=force))
+        await in_thread(lambda: self._store.remove(self._record, force=force, volumes=volumes))
 
 
 async def get(name_or_id: str) -> Container:

@@ -321,17 +321,18 @@ class Container(Control):
         """
         lifecycle.kill(self._record, check_signal(signal))
 
-    def remove(self, *, force: bool = False) -> None:
+    def remove(self, *, force: bool = False, volumes: bool = False) -> None:
         """Removes the container, its log, and all that it wrote but to volumes.
 
         Args:
             force: one that runs is ended, at once.
+            volumes: volumes without a name that it has go, too.
 
         Raises:
             StateError: it runs.
             NotFoundError: it was removed already.
         """
-        self._store.remove(self._record, force=force)
+        self._store.remove(self._record, force=force, volumes=volumes)
 
 
 def get(name_or_id: str) -> Container:

@@ -29,7 +29,9 @@ class ContainerOptions(TypedDict, total=False):
         user: user[:group] of the main process, names or numbers; default: root.
         groups: its supplementary groups, names or numbers.
         hostname: default: the first 12 digits of the container's id.
-        volumes: directories of the host to share: "HOST:GUEST" or "HOST:GUEST:ro".
+        volumes: directories and files of the host to share, or volumes: "HOST:GUEST[:ro]",
+            "NAME:GUEST", "GUEST".
+        mounts: the same as ``--mount`` says it: "type=bind,src=HOST,dst=GUEST".
         memory: of the container, its kernel included: bytes, or a string such as "512m".
         platform: what runs its kernel; default: what ``DRUPE_PLATFORM`` names, or ``um``.
         kernel: a profile, the beginning of a kernel's id, or a path with a slash; default: the
@@ -88,6 +90,7 @@ class ContainerOptions(TypedDict, total=False):
     groups: Sequence[str] | None
     hostname: str | None
     volumes: Sequence[str] | None
+    mounts: Sequence[str] | None
     memory: int | str | None
     platform: str | None
     kernel: str | os.PathLike[str] | None
@@ -167,6 +170,7 @@ def build_request(
         groups=check_strings("groups", options.get("groups") or ()),
         hostname=options.get("hostname"),
         volumes=check_strings("volumes", options.get("volumes") or ()),
+        mounts=check_strings("mounts", options.get("mounts") or ()),
         memory_bytes=MEMORY_DEFAULT_BYTES if memory is None else _memory_bytes(memory),
         platform=options.get("platform"),
         kernel=_kernel(options.get("kernel")),

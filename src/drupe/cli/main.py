@@ -68,6 +68,7 @@ TOPICS = {
         "kernel": "list, build, show and remove container kernels",
         "system": "look at this host",
         "completion": "print what makes a shell complete drupe's words",
+        "volume": "make, list and remove volumes",
         "version": "show versions",
     },
 }

@@ -23,9 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="accepted: what an image calls its volumes lies in the container's layer",
     )
+    parser.add_argument(
+        "-v", "--volumes", action="store_true", help="and volumes without a name that they have"
+    )
     add_containers(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    return for_each(args.containers, lambda store, record: store.remove(record, force=args.force))
+    return for_each(
+        args.containers,
+        lambda store, record: store.remove(record, force=args.force, volumes=args.volumes),
+    )

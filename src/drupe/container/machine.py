@@ -33,7 +33,7 @@ def machine_spec(spec: ContainerSpec) -> MachineSpec:
     shares = []
     if spec.rootfs is not None:
         shares.append(Share(Path(spec.rootfs), readonly=True))
-    shares += [Share(Path(volume.source), volume.readonly) for volume in spec.volumes]
+    shares += [Share(Path(volume.source), volume.readonly, volume.file) for volume in spec.volumes]
     return MachineSpec(
         name=spec.id,
         kernel=Path(spec.kernel),
@@ -66,7 +66,15 @@ def _below(spec: ContainerSpec, platform: Platform, first: int) -> Iterator[Moun
     for index, volume in enumerate(spec.volumes, first):
         share = platform.share_mount(index)
         yield Mount(
-            share.kind, share.source, volume.target, share.options, readonly=volume.readonly
+            share.kind,
+            share.source,
+            volume.target,
+            share.options,
+            readonly=volume.readonly,
+            guarded=volume.guarded,
+            noexec=volume.noexec,
+            file=volume.file,
+            seed=volume.seeded and not volume.readonly,
         )
     for target in spec.storage.writable:
         yield Mount("none", "", target, itself=True)

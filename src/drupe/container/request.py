@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from drupe.container.binding import Mounts, find_shared, parse_mounts, resolve_volume
 from drupe.container.images import PullPolicy
 from drupe.container.layer import choose_size
 from drupe.container.life import HealthRequest, Restart, parse_restart, resolve_health
@@ -31,18 +30,15 @@ from drupe.container.settings import (
 from drupe.container.spec import (
     MEMORY_DEFAULT_BYTES,
     ContainerSpec,
-    Volume,
     check_hostname,
-    parse_volume,
 )
 from drupe.container.stopping import GRACE_S, Stopping, check_grace, parse_signal
 from drupe.container.storage import DISK, Storage, parse_storage
 from drupe.container.timezone import check_timezone
 from drupe.container.tuning import Tuning, parse_shm_size, parse_sysctls
-from drupe.errors import HostError, SpecError
+from drupe.errors import SpecError
 from drupe.image.find import find_image
 from drupe.image.store import Image
-from drupe.jail.mountinfo import kernel_mounts
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.oci.config import ImageConfig
 from drupe.platform.registry import default_platform, find_platform
@@ -66,7 +62,8 @@ class RunRequest(NamedTuple):
         user: user[:group] of the main process; empty: the image's, or root.
         groups: supplementary groups of the main process.
         hostname: default: the beginning of the id.
-        volumes: HOST:GUEST[:ro].
+        volumes: HOST:GUEST[:ro], NAME:GUEST or GUEST.
+        mounts: the same as docker's ``--mount`` says it: type=…,src=…,dst=….
         memory_bytes: the guest's memory.
         platform: what runs the kernel; default: ``default_platform()``.
         kernel: a profile, the beginning of a kernel's id, or a path.
@@ -110,6 +107,7 @@ class RunRequest(NamedTuple):
     groups: tuple[str, ...] = ()
     hostname: str | None = None
     volumes: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
     memory_bytes: int = MEMORY_DEFAULT_BYTES
     platform: str | None = None
     kernel: str = "general"
@@ -153,6 +151,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
     image, rootfs = _root(wanted)
     defaults = ImageConfig() if image is None else image.config
     kernel = find_kernel(wanted.kernel)
+    mounts = parse_mounts(wanted.volumes, wanted.mounts)
     return ContainerSpec(
         id=container_id,
         name=name,
@@ -165,7 +164,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         image_id="" if image is None else image.id,
         rootfs=rootfs,
         hostname=check_hostname(wanted.hostname or container_id[:12]),
-        volumes=_volumes(wanted.volumes),
+        volumes=tuple(map(resolve_volume, mounts.volumes)),
         args=_command(wanted, defaults),
         env={"PATH": _PATH, **defaults.env, **wanted.env},
         cwd=wanted.cwd or defaults.cwd or "/",
@@ -196,7 +195,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         ),
         restart=_restart(wanted),
         health=resolve_health(wanted.health, defaults.healthcheck),
-        storage=_storage(wanted, defaults),
+        storage=_storage(wanted, defaults, mounts),
     )
 
 
@@ -219,11 +218,11 @@ def _command(wanted: RunRequest, defaults: ImageConfig) -> tuple[str, ...]:
     return args
 
 
-def _storage(wanted: RunRequest, defaults: ImageConfig) -> Storage:
+def _storage(wanted: RunRequest, defaults: ImageConfig, mounts: Mounts) -> Storage:
     storage = parse_storage(
         wanted.storage_options,
         readonly=wanted.readonly,
-        tmpfs=wanted.tmpfs,
+        tmpfs=(*wanted.tmpfs, *mounts.tmpfs),
         volumes=defaults.volumes,
     )
     if storage.layer == DISK and not storage.size_bytes:
@@ -252,50 +251,4 @@ def _root(wanted: RunRequest) -> tuple[Image | None, str | None]:
                 hint="name an image ('busybox'), or a directory with --rootfs",
             )
         return find_image(wanted.image), None
-    return None, _directory("root", wanted.rootfs)
-
-
-def _volumes(texts: tuple[str, ...]) -> tuple[Volume, ...]:
-    volumes = []
-    for text in texts:
-        volume = parse_volume(text)
-        source = _directory("volume", volume.source)
-        if not volume.readonly and not os.access(source, os.W_OK):
-            raise SpecError(
-                f"failed to use volume '{text}': '{source}' is not writable for you",
-                hint="add ':ro'",
-            )
-        volumes.append(Volume(source, volume.target, volume.readonly))
-    targets = [volume.target for volume in volumes]
-    for target in targets:
-        if targets.count(target) > 1:
-            raise SpecError(f"failed to use volumes: two have the target '{target}'")
-    # A mount point below another volume must be mounted after it.
-    return tuple(sorted(volumes, key=lambda volume: volume.target.count("/")))
-
-
-def _directory(what: str, path: str) -> str:
-    """An existing, readable directory, absolute and without symbolic links."""
-    try:
-        resolved = Path(path).resolve(strict=True)
-    except OSError as error:
-        cause = error.strerror or error
-        raise SpecError(f"failed to use {what} '{path}': {cause}") from error
-    except RuntimeError as error:
-        raise SpecError(f"failed to use {what} '{path}': symbolic links in a circle") from error
-    if not resolved.is_dir():
-        raise SpecError(
-            f"failed to use {what} '{path}': not a directory",
-            hint="only directories can be shared with a container",
-        )
-    if kernel_mounts(resolved) == ["."]:
-        raise SpecError(
-            f"failed to use {what} '{path}': it belongs to the host's kernel",
-            hint="a container has /proc, /sys and /dev of its own kernel",
-        )
-    if not os.access(resolved, os.R_OK | os.X_OK):
-        raise HostError(
-            f"failed to use {what} '{path}': not readable for you",
-            hint="make it readable, or run as its owner",
-        )
-    return str(resolved)
+    return None, str(find_shared("root", wanted.rootfs))

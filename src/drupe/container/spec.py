@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from drupe.container.binding import Volume
 from drupe.container.life import Checks, Restart
 from drupe.container.limits import Limits
 from drupe.container.settings import Settings
@@ -24,22 +25,6 @@ _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}"
 _HOSTNAME = r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,62}[a-zA-Z0-9])?"
 _VARIABLE = r"[^=\0]+"
 
-_OWN_DIRECTORIES = {"proc", "sys", "dev"}
-
-
-class Volume(NamedTuple):
-    """A host directory in the container.
-
-    Attributes:
-        source: absolute path on the host, symbolic links resolved.
-        target: absolute path in the container, not "/".
-        readonly: no writes; enforced by the host.
-    """
-
-    source: str
-    target: str
-    readonly: bool = False
-
 
 class ContainerSpec(NamedTuple):
     """A container, as ``run`` describes it.
@@ -55,7 +40,7 @@ class ContainerSpec(NamedTuple):
         image_name: what the user called it; empty for a directory root.
         rootfs: path of the root directory, or None.
         hostname: in the container.
-        volumes: host directories let in.
+        volumes: directories and files of the host let in.
         args: the main process.
         env: its environment.
         cwd: its directory.
@@ -168,26 +153,3 @@ def parse_variable(text: str, environment: Mapping[str, str]) -> tuple[str, str]
     if equals:
         return name, value
     return (name, environment[name]) if name in environment else None
-
-
-def parse_volume(text: str) -> Volume:
-    """host:guest[:ro|rw]; the host's part is still to be resolved.
-
-    Raises:
-        SpecError: not of that form.
-    """
-    source, _, rest = text.partition(":")
-    target, _, mode = rest.partition(":")
-    if not source or not target.startswith("/") or mode not in {"", "ro", "rw"}:
-        raise SpecError(
-            f"failed to use volume '{text}': not HOST:GUEST[:ro]",
-            hint="a directory on the host, a colon, an absolute path in the container",
-        )
-    parts = [part for part in target.split("/") if part not in {"", "."}]
-    if not parts or ".." in parts or parts[0] in _OWN_DIRECTORIES:
-        raise SpecError(
-            f"failed to use volume '{text}': '{target}' cannot be a mount point",
-            hint="a path below '/', without '..', and not in /proc, /sys or /dev, which are the "
-            "container kernel's",
-        )
-    return Volume(source, "/" + "/".join(parts), mode == "ro")

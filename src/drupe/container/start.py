@@ -181,6 +181,7 @@ def look_up_again(spec: ContainerSpec) -> ContainerSpec:
     Raises:
         NotFoundError: what it needs is gone; says how to get it again.
     """
+    from drupe.container.volumes import obtain
     from drupe.kbuild.kernels import find_initramfs
 
     said = f"failed to start container '{spec.name}'"
@@ -195,6 +196,9 @@ def look_up_again(spec: ContainerSpec) -> ContainerSpec:
             f"{said}: its image '{spec.image}' is gone",
             hint=f"get image '{spec.image_name}' again, or make a new container",
         )
+    for volume in spec.volumes:
+        if volume.name:  # an empty one takes the place of one that is gone
+            obtain(volume.name)
     for what, path in (("root", spec.rootfs), *(("volume", v.source) for v in spec.volumes)):
         if path is not None and not Path(path).exists():
             raise NotFoundError(

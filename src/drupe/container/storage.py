@@ -79,7 +79,7 @@ def parse_storage(
     Raises:
         SpecError: something else, or two at one place.
     """
-    places = {place for place in map(_mount_point, volumes) if place is not None and readonly}
+    places = {place for place in map(mount_point, volumes) if place is not None and readonly}
     writable = tuple(sorted(places))
     nothing = readonly and not writable
     layer, size_bytes = MEMORY if nothing else DISK, 0
@@ -109,7 +109,7 @@ def parse_tmpfs(text: str) -> Tmpfs:
         SpecError: not that; names the part.
     """
     path, _, rest = text.partition(":")
-    target = _mount_point(path)
+    target = mount_point(path)
     if target is None:
         raise SpecError(
             f"failed to use tmpfs '{text}': '{path}' cannot be a mount point",
@@ -132,7 +132,7 @@ def parse_tmpfs(text: str) -> Tmpfs:
     return Tmpfs(target, ",".join(values), **flags)
 
 
-def _mount_point(path: str) -> str | None:
+def mount_point(path: str) -> str | None:
     """A path in its plain form; None: nothing can be mounted there."""
     parts = [part for part in path.split("/") if part not in {"", "."}]
     if not path.startswith("/") or not parts or ".." in parts or parts[0] in _OWN_DIRECTORIES:

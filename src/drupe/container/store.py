@@ -139,8 +139,11 @@ class Store:
         finally:
             os.close(lock)
 
-    def remove(self, record: Record, *, force: bool = False) -> None:
+    def remove(self, record: Record, *, force: bool = False, volumes: bool = False) -> None:
         """Removes a container that does not run, or with ``force`` any, one with spoilt files too.
+
+        With ``volumes``, its anonymous volumes go, too, as they always do with one that goes when
+        it ends.
 
         Raises:
             StateError: it runs, or its files are spoilt.
@@ -161,7 +164,7 @@ class Store:
             spec = None
             with suppress(NotFoundError, StateError):
                 spec = record.spec
-            self._remove(record)
+            self._remove(record, volumes=volumes)
         if spec is not None:
             tell_members(record, spec)
 
@@ -249,9 +252,10 @@ class Store:
                 return chosen
         raise StateError(f"failed to use name '{name}': others keep taking it")
 
-    def _remove(self, record: Record) -> None:
+    def _remove(self, record: Record, *, volumes: bool = False) -> None:
         """Takes a container off the disk; the caller holds its lock, and has ended its machine."""
         release(record)
+        owned = _volumes_of(record, volumes=volumes)
         # From here on the next command brings to an end what this one does not.
         (record.directory / "whole").unlink(missing_ok=True)
         for link in self._names_of(record):
@@ -265,6 +269,10 @@ class Store:
         with locked(self._home / "lock"):
             (record.directory / "lock").unlink(missing_ok=True)
             record.directory.rmdir()
+        if owned:
+            from drupe.container.volumes import remove_anonymous
+
+            remove_anonymous(self, owned)
 
     def _names_of(self, record: Record) -> Sequence[Path]:
         try:
@@ -272,6 +280,15 @@ class Store:
         except (NotFoundError, StateError):
             links = list(self._names.iterdir())
         return [link for link in links if link.is_symlink() and link.readlink().name == record.id]
+
+
+def _volumes_of(record: Record, *, volumes: bool) -> Sequence[str]:
+    """Names of volumes that may have to go with a container."""
+    try:
+        spec = record.spec
+    except (NotFoundError, StateError):
+        return []
+    return [one.name for one in spec.volumes if one.name and (volumes or spec.remove)]
 
 
 def _is_named(record: Record, name: str, *, unknown: bool = False) -> bool:

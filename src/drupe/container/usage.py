@@ -34,7 +34,7 @@ class Usage(NamedTuple):
     """All things of one kind.
 
     Attributes:
-        kind: Images, Containers, Kernels, Cache.
+        kind: Images, Containers, Volumes, Kernels, Cache.
         items: each of them.
         size_bytes: what all take together.
         reclaimable_bytes: what would be free if all went that nothing needs.
@@ -112,6 +112,19 @@ def _images(records: Sequence[Record]) -> Usage:
     return Usage("Images", tuple(items), sum(sizes.values()), unused)
 
 
+def _volumes(records: Sequence[Record]) -> Usage:
+    from drupe.container.volumes import list_volumes
+
+    used = [volume.name for record in records for volume in record.spec.volumes]
+    return _usage(
+        "Volumes",
+        [
+            Item(one.name, taken_bytes(one.directory), used_by=used.count(one.name))
+            for one in list_volumes()
+        ],
+    )
+
+
 def _kernels(records: Sequence[Record]) -> Usage:
     from drupe.kbuild.kernels import list_kernels
 
@@ -145,4 +158,10 @@ def _usage(kind: str, items: Sequence[Item]) -> Usage:
     )
 
 
-_KINDS: tuple[Callable[[Sequence[Record]], Usage], ...] = (_images, _containers, _kernels, _cache)
+_KINDS: tuple[Callable[[Sequence[Record]], Usage], ...] = (
+    _images,
+    _containers,
+    _volumes,
+    _kernels,
+    _cache,
+)

@@ -84,8 +84,10 @@ class MountFlag(IntFlag):
     OVERLAY = 1 << 1
     LAYER = 1 << 2
     GUARDED = 1 << 3
+    FILE = 1 << 4
     NOEXEC = 1 << 5
     SELF = 1 << 6
+    SEED = 1 << 7
 
 
 class StartFlag(IntFlag):

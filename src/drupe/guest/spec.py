@@ -48,6 +48,8 @@ class Mount(NamedTuple):
         layer: it is that layer, the next mount after the root; without it, that is in memory.
         guarded: no set-user-id programs, no devices.
         noexec: no programs.
+        file: of what is mounted, only the one file in it.
+        seed: if it is empty, it gets what is there below it.
         itself: nothing is mounted, but what lies there stays writable below a read-only root.
     """
 
@@ -60,6 +62,8 @@ class Mount(NamedTuple):
     layer: bool = False
     guarded: bool = False
     noexec: bool = False
+    file: bool = False
+    seed: bool = False
     itself: bool = False
 
 
@@ -160,6 +164,7 @@ def boot_frames(
         flags = MountFlag.READONLY * mount.readonly | MountFlag.OVERLAY * mount.overlay
         flags |= MountFlag.LAYER * mount.layer | MountFlag.GUARDED * mount.guarded
         flags |= MountFlag.NOEXEC * mount.noexec | MountFlag.SELF * mount.itself
+        flags |= MountFlag.FILE * mount.file | MountFlag.SEED * mount.seed
         strings = (mount.kind, mount.source, mount.target, mount.options)
         body = b"".join(_text(f"mount at {mount.target}", string) + b"\0" for string in strings)
         frames.append(encode(Type.MOUNT, MOUNT.pack(flags) + body))

@@ -32,6 +32,9 @@ NAMESPACES = {
     "cgroup": namespaces.CLONE_NEWCGROUP,
 }
 
+SHARED_FILE = "file"
+"""What a file is called that is shared alone. The guest's init knows it."""
+
 _ROOT = "/proc"
 """Where the jail's root is mounted before it becomes ``/``: a directory that any user can reach."""
 
@@ -64,7 +67,7 @@ def open_sources(plan: JailPlan) -> tuple[list[Source], list[Source]]:
     opened = [Source(os.open(path, os.O_PATH | os.O_CLOEXEC)) for _, path in plan.files]
     shares = [
         Source(
-            os.open(share.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC),
+            os.open(share.source, os.O_PATH | os.O_CLOEXEC | (0 if share.file else os.O_DIRECTORY)),
             tuple(kernel_mounts(share.source)),
         )
         for share in plan.shares
@@ -107,10 +110,23 @@ def build_root(plan: JailPlan, opened: Sequence[Source], shares: Sequence[Source
     for index, (share, tree) in enumerate(zip(plan.shares, trees, strict=True)):
         target = f"{_ROOT}/shares/{index}"
         Path(target).mkdir(0o755)
-        _share(share, tree, target, shares[index].covered)
+        if share.file:
+            _share_file(share, tree, target)
+        else:
+            _share(share, tree, target, shares[index].covered)
     mounts.pivot_root(_ROOT)
     # What the guest can read of its host: /proc/cpuinfo names it.
     socket.sethostname("drupe")
+
+
+def _share_file(share: Share, tree: int, target: str) -> None:
+    """A directory that holds nothing but the file, and into which nothing can be written."""
+    flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
+    mounts.mount("drupe", target, "tmpfs", flags, "mode=0755,nr_inodes=2")
+    Path(target, SHARED_FILE).touch(0o444)
+    _share(share, tree, f"{target}/{SHARED_FILE}", ())
+    readonly = mounts.MS_REMOUNT | mounts.MS_BIND | mounts.MS_RDONLY
+    mounts.mount("none", target, None, flags | readonly)
 
 
 def _share(share: Share, tree: int, target: str, covered: Sequence[str]) -> None:

@@ -17,15 +17,17 @@ _PROCESSES_MORE = 1024
 
 
 class Share(NamedTuple):
-    """A host directory that the jail lets in, as ``/shares/<index>``.
+    """A host directory that the jail lets in, as ``/shares/<index>``; or a file, alone in one.
 
     Attributes:
-        source: the directory on the host.
+        source: the directory or file on the host.
         readonly: enforced by the host, on the mount and all below it.
+        file: it is a file.
     """
 
     source: Path
     readonly: bool
+    file: bool = False
 
 
 class JailPlan(NamedTuple):

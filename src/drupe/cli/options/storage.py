@@ -37,8 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--volume",
         action="append",
         default=[],
-        metavar="HOST:GUEST[:ro]",
-        help="share a directory of the host, which must exist",
+        metavar="SOURCE:PATH[:ro]",
+        help="share a directory or file of the host, which must exist and has a '/' in it; or a "
+        "volume, by its name, which is made if missing",
+    )
+    add(
+        "--mount",
+        action="append",
+        default=[],
+        metavar="type=TYPE,...",
+        help="the same in other words: type=bind,src=DIR,dst=PATH[,ro]; type=volume,src=NAME,"
+        "dst=PATH; type=tmpfs,dst=PATH,tmpfs-size=SIZE",
     )
 
 
@@ -47,6 +56,7 @@ def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
     return request._replace(
         rootfs=args.rootfs,
         volumes=tuple(args.volume),
+        mounts=tuple(args.mount),
         readonly=args.read_only,
         tmpfs=tuple(args.tmpfs),
         storage_options=tuple(args.storage_opt),

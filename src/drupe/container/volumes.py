@@ -1,0 +1,189 @@
+"""Named volumes: directories of their own, which outlive the containers that use them.
+
+``volumes/NAME/_data`` is what containers see, ``volumes/NAME/volume.json`` what the volume is: it
+is written when the other is there, and goes before it. ``volumes.lock`` is held for the moments
+in which one comes or goes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from drupe.container.store import Store
+from drupe.errors import HostError, NotFoundError, SpecError, StateError
+from drupe.store import atomic, schema
+from drupe.store.lock import locked
+from drupe.store.paths import data_home, private_dir
+
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
+
+
+class NamedVolume(NamedTuple):
+    """A volume.
+
+    Attributes:
+        name: unique among a user's volumes.
+        labels: the user's own notes.
+        created_ns: time of creation, since the epoch.
+        anonymous: made for one container, which removes it with itself if asked to.
+    """
+
+    name: str
+    labels: dict[str, str]
+    created_ns: int
+    anonymous: bool = False
+
+    @property
+    def directory(self) -> Path:
+        """Where its data lies on the host."""
+        return _home() / self.name / "_data"
+
+
+def check_volume_name(name: str) -> str:
+    """Returns a volume's name.
+
+    Raises:
+        SpecError: it cannot be one.
+    """
+    if not re.fullmatch(_NAME, name):
+        raise SpecError(
+            f"failed to use volume '{name}': not a volume's name",
+            hint="letters, digits, '_', '.', '-', beginning with a letter or digit; a directory of "
+            "the host has a '/' in it: ./NAME",
+        )
+    return name
+
+
+def obtain(name: str | None, *, labels: Mapping[str, str] = MappingProxyType({})) -> NamedVolume:
+    """The volume of that name, made if it is not there; without a name, a new anonymous one.
+
+    Raises:
+        SpecError: it cannot have that name.
+        HostError: the disk refused.
+    """
+    chosen = os.urandom(32).hex() if name is None else check_volume_name(name)
+    private_dir(_home())
+    with locked(_home().parent / "volumes.lock"):
+        with suppress(NotFoundError):
+            return find(chosen)
+        volume = NamedVolume(chosen, dict(labels), time.time_ns(), name is None)
+        try:
+            # What a killed command left without its record is nobody's, and may be data.
+            volume.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+            atomic.write_json(_record(chosen), schema.encode(volume))
+        except OSError as error:
+            raise HostError(f"failed to make volume '{chosen}': {error.strerror}") from error
+    return volume
+
+
+def find(name: str) -> NamedVolume:
+    """The volume of that name.
+
+    Raises:
+        NotFoundError: there is none.
+        StateError: its record is spoilt.
+    """
+    try:
+        record = atomic.read_json(_record(check_volume_name(name)))
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"failed to find volume '{name}': no such volume", hint="'drupe volume ls' lists them"
+        ) from error
+    return schema.decode(NamedVolume, record, f"volume '{name}'")
+
+
+def list_volumes() -> list[NamedVolume]:
+    """All volumes, the oldest first; those with a spoilt record are left out."""
+    found = []
+    with suppress(FileNotFoundError):
+        for entry in _home().iterdir():
+            with suppress(NotFoundError, StateError, SpecError):
+                found.append(find(entry.name))
+    return sorted(found, key=lambda volume: (volume.created_ns, volume.name))
+
+
+def users(store: Store) -> dict[str, list[str]]:
+    """Volume → names of the containers that have it, whether they run or not."""
+    found: dict[str, list[str]] = {}
+    for record in store.list():
+        with suppress(NotFoundError, StateError):
+            for volume in record.spec.volumes:
+                if volume.name:
+                    found.setdefault(volume.name, []).append(record.spec.name)
+    return found
+
+
+def remove(store: Store, name: str) -> None:
+    """Removes a volume with all that is in it.
+
+    Raises:
+        NotFoundError: there is none.
+        StateError: a container has it.
+    """
+    with locked(private_dir(_home().parent) / "volumes.lock"):
+        volume = find(name)
+        holders = users(store).get(name)
+        if holders:
+            raise StateError(
+                f"failed to remove volume '{name}': container '{holders[0]}' has it",
+                hint=f"'drupe rm {holders[0]}' first",
+            )
+        _delete(volume)
+
+
+def remove_anonymous(store: Store, names: Iterable[str]) -> None:
+    """Removes those volumes that a container that has gone had for itself."""
+    for name in names:
+        with suppress(NotFoundError, StateError):
+            if find(name).anonymous:
+                remove(store, name)
+
+
+def prune(store: Store, *, every: bool) -> Sequence[NamedVolume]:
+    """Removes volumes that no container has: anonymous ones, or ``every``; returns them."""
+    removed = []
+    used = users(store)
+    for volume in list_volumes():
+        if volume.name not in used and (volume.anonymous or every):
+            with suppress(NotFoundError, StateError):
+                remove(store, volume.name)
+                removed.append(volume)
+    return removed
+
+
+def _delete(volume: NamedVolume) -> None:
+    """Its record goes first: then nobody takes it for one any more."""
+    _record(volume.name).unlink()
+    try:
+        shutil.rmtree(_home() / volume.name, onerror=_widen)
+    except OSError as error:
+        raise HostError(
+            f"failed to remove volume '{volume.name}': {error.strerror}: '{error.filename}'"
+        ) from error
+
+
+def _widen(_function: object, path: str, _: object) -> None:
+    """Something below a directory that may not be entered: may be now."""
+    parent = Path(path).parent
+    parent.chmod(0o700)
+    if Path(path).is_dir() and not Path(path).is_symlink():
+        Path(path).chmod(0o700)
+        shutil.rmtree(path)
+    else:
+        Path(path).unlink()
+
+
+def _home() -> Path:
+    return data_home() / "volumes"
+
+
+def _record(name: str) -> Path:
+    return _home() / name / "volume.json"
