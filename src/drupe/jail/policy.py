@@ -67,6 +67,11 @@ _TRACED = (
     Rule("timer_settime", 223, "the timer interrupt"),
 )
 
+_PLACE = (
+    Rule("sched_getaffinity", 204, "which processors of the host there are"),
+    Rule("sched_setaffinity", 203, "keeps the processes that take turns on one of them"),
+)
+
 _IN_PROCESS = (
     # Guest processes: host processes that all have the container kernel mapped.
     Rule(
@@ -77,8 +82,7 @@ _IN_PROCESS = (
         _is(0, 1, 15, 29, 38, 59),
     ),
     Rule("setitimer", 38, "the timer interrupt"),
-    Rule("sched_getaffinity", 204, "which processors of the host there are"),
-    Rule("sched_setaffinity", 203, "keeps the processes that take turns on one of them"),
+    *_PLACE,
     _SECCOMP,
 )
 
@@ -202,6 +206,7 @@ _DIRECTORIES = (
     Rule("fsync", 74, "fsync on a volume"),
     Rule("copy_file_range", 326, "copies between files of a share"),
     _SECCOMP,
+    *_PLACE,
 )
 
 NARROWED = (

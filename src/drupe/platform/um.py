@@ -102,7 +102,6 @@ class UserMode:
             "drupe-kernel",
             f"inproc={int(not self.traced)}",
             f"shares={len(spec.shares)}",
-            f"shares_spin={int(len(os.sched_getaffinity(0)) > 1)}",
             f"mem={spec.memory_bytes >> 20}M",
             "initrd=/initramfs",
             "rdinit=/init",

@@ -17,6 +17,7 @@
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
+#include <linux/xattr.h>
 #include <as-layout.h>
 #include <irq_kern.h>
 #include <mem_user.h>
@@ -28,6 +29,7 @@
 #include "fuse_i.h"
 
 #define BLOCK_SIZE_BITS	9
+#define ENOUGH		8	/* for the worker to begin at once */
 
 /* What a slot is for, on the kernel's side: nobody, a request, or what none awaits */
 enum use {
@@ -47,8 +49,10 @@ static LIST_HEAD(postponed);	/* there was no slot */
 static LIST_HEAD(forgets);	/* the same */
 static LIST_HEAD(ended);	/* to be ended by the worker */
 
+static unsigned int hurry;	/* what has been left to the worker and can wait a little */
+
 static void work(struct work_struct *unused);
-static DECLARE_WORK(worker, work);
+static DECLARE_DELAYED_WORK(worker, work);
 
 /**
  * shares_start() - starts the broker, if there are shares
@@ -97,18 +101,18 @@ static void await_slot(void)
 		/* Either the broker sees this, or the answer is seen here */
 		smp_store_mb(shares_area->slots[i].tell, SHARES_GOES_ON);
 		if (answered(i))
-			schedule_work(&worker);
+			mod_delayed_work(system_percpu_wq, &worker, 0);
 	}
+	shares_wake(shares_area);
 }
 
-/* Returns whether the broker was asleep */
-static int post(int slot, enum use use)
+static void post(int slot, enum use use)
 {
 	uses[slot] = use;
 	shares_area->order[shares_area->asked % SHARES_SLOTS] = slot;
 	/* After all that the broker is to read */
 	smp_store_release(&shares_area->slots[slot].state, SHARES_ASKED);
-	return shares_ring(shares_area);
+	shares_count_up(shares_area);
 }
 
 /* In one piece in the memory file? Not the image, which may not be in there. */
@@ -270,12 +274,25 @@ static bool is_forgettable(const struct fuse_req *req)
 	return req->in.h.opcode == FUSE_RELEASE || req->in.h.opcode == FUSE_RELEASEDIR;
 }
 
+/*
+ * What can wait is done with the next request that somebody waits for, or by
+ * the worker, a little later: waking broker and worker for each would cost
+ * more than all else.
+ */
+static void leave_to_worker(void)
+{
+	if (++hurry < ENOUGH)
+		schedule_delayed_work(&worker, 1);
+	else
+		mod_delayed_work(system_percpu_wq, &worker, 0);
+}
+
 /* Background requests may not be ended by who sends them */
 static void end_later(struct fuse_req *req, int error)
 {
 	req->out.h.error = error;
 	list_add_tail(&req->list, &ended);
-	schedule_work(&worker);
+	leave_to_worker();
 }
 
 static void send(struct fuse_req *req)
@@ -301,16 +318,32 @@ static void send(struct fuse_req *req)
 	}
 	requests[slot] = req;
 	shares_area->slots[slot].tell = waits ? SHARES_LOOKS : SHARES_GOES_ON;
-	woken = post(slot, REQUEST);
+	post(slot, REQUEST);
+	woken = shares_wake(shares_area);
 	if (waits && shares_await(shares_area, &shares_area->slots[slot], woken) &&
 	    requests[slot] == req)
 		end_slot(slot);
+}
+
+/*
+ * The kernel asks for capabilities of a file whenever it is written or given
+ * away. There are none: that needs no broker.
+ */
+static bool is_known(const struct fuse_req *req)
+{
+	return req->in.h.opcode == FUSE_GETXATTR && !test_bit(FR_BACKGROUND, &req->flags) &&
+	       !strcmp(req->args->in_args[1].value, XATTR_NAME_CAPS);
 }
 
 static void hostshare_send_req(struct fuse_iqueue *queue, struct fuse_req *req)
 {
 	fuse_request_assign_unique(queue, req);
 	clear_bit(FR_PENDING, &req->flags);
+	if (is_known(req)) {
+		req->out.h.error = -EOPNOTSUPP;
+		fuse_request_end(req);
+		return;
+	}
 	send(req);
 }
 
@@ -327,6 +360,7 @@ static void post_forget(int i, long share, const struct fuse_forget_one *one)
 	slot->out_room = 0;
 	slot->tell = SHARES_LOOKS;
 	post(i, FORGOTTEN);
+	leave_to_worker();
 }
 
 static void hostshare_send_forget(struct fuse_iqueue *queue, struct fuse_forget_link *link)
@@ -357,12 +391,25 @@ static const struct fuse_iqueue_ops hostshare_ops = {
 	.send_req = hostshare_send_req,
 };
 
+static void wake_for_forgotten(void)
+{
+	int i;
+
+	for (i = 0; i < SHARES_SLOTS; i++)
+		if (uses[i] == FORGOTTEN && !answered(i)) {
+			shares_wake(shares_area);
+			return;
+		}
+}
+
 static void work(struct work_struct *unused)
 {
 	struct forget *forget;
 	struct fuse_req *req;
 	int i;
 
+	hurry = 0;
+	wake_for_forgotten();
 	while ((req = list_first_entry_or_null(&ended, struct fuse_req, list))) {
 		list_del_init(&req->list);
 		fuse_request_end(req);
@@ -396,7 +443,7 @@ static irqreturn_t interrupt(int irq, void *unused)
 	} while (n == sizeof(bytes) || n == -EINTR);
 	if (!n)
 		panic("hostshare: the broker of shares has ended\n");
-	schedule_work(&worker);
+	mod_delayed_work(system_percpu_wq, &worker, 0);
 	return IRQ_HANDLED;
 }
 

@@ -261,6 +261,7 @@ extern unsigned long inproc_wanted, inproc_wanted_end;
 /* arch/um/os-Linux/inproc/place.c */
 void inproc_place_init(void);
 void inproc_place(int pid, unsigned int *pinned);
+int inproc_place_apart(int pid, unsigned int *pinned);
 void inproc_place_freely(long long now);
 void inproc_unpin(struct inproc_host *host);
 

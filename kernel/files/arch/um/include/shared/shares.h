@@ -81,7 +81,8 @@ void shares_fork(struct shares_area *area, unsigned long area_offset, int memory
 		 unsigned long kernel_memory, unsigned long kernel_memory_end);
 int shares_interrupt_fd(void);
 int shares_await(struct shares_area *area, struct shares_slot *slot, int woken);
-int shares_ring(struct shares_area *area);
+void shares_count_up(struct shares_area *area);
+int shares_wake(struct shares_area *area);
 
 /* fs/fuse/hostshare.c */
 void shares_start(unsigned long kernel_memory);

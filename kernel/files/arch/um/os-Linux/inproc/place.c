@@ -66,6 +66,25 @@ void inproc_place(int pid, unsigned int *pinned)
 }
 
 /**
+ * inproc_place_apart() - has a process run on another processor than this
+ *
+ * Returns: 0 if there is no other.
+ */
+int inproc_place_apart(int pid, unsigned int *pinned)
+{
+	unsigned long mask[ARRAY_SIZE(allowed)];
+	unsigned int cpu = current_cpu();
+
+	if (!has_choice || cpu >= MOST_CPUS)
+		return 0;
+	memcpy(mask, allowed, sizeof(mask));
+	mask[cpu / WORD_BITS] &= ~(1UL << cpu % WORD_BITS);
+	raw_syscall3(__NR_sched_setaffinity, pid, sizeof(mask), (long)mask);
+	*pinned = 0;
+	return 1;
+}
+
+/**
  * inproc_unpin() - lets a process run where the host wants
  */
 void inproc_unpin(struct inproc_host *host)

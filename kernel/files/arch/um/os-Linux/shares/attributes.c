@@ -344,7 +344,7 @@ int open_own(const char *name, int flags)
 
 static int answer_attributes(struct request *request, struct node *node, const struct seen *seen)
 {
-	struct fuse_attr_out out = { .attr_valid_nsec = BROKER_VALID_NS };
+	struct fuse_attr_out out = { .attr_valid = BROKER_VALID_S };
 
 	fill_attributes(node_find(request, FUSE_ROOT_ID), seen, &out.attr);
 	return broker_answer(request, &out, sizeof(out));
@@ -454,13 +454,19 @@ static int set_owner(struct node *node, const struct fuse_setattr_in *in, struct
 	return err;
 }
 
+static int changes_owner(const struct node *node, const struct fuse_setattr_in *in)
+{
+	return (in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) ||
+	       ((in->valid & FATTR_KILL_SUIDGID) && (node->mode & (S_ISUID | S_ISGID)));
+}
+
 int do_setattr(struct request *request)
 {
 	const struct fuse_setattr_in *in = ARGUMENT(request, struct fuse_setattr_in);
 	struct node *node = node_find(request, request->header.nodeid);
 	struct handle *handle = NULL;
 	struct seen seen;
-	int err;
+	int err = 0;
 
 	if (!in || !node)
 		return in ? -ESTALE : -EINVAL;
@@ -468,11 +474,13 @@ int do_setattr(struct request *request)
 		handle = handle_find(request, in->fh);
 	if (handle && handle_node(handle) != node)
 		return -EBADF;
-	err = see_node(node, handle, &seen);
-	if (!err && (in->valid & FATTR_SIZE))
+	if (in->valid & FATTR_SIZE)
 		err = set_size(node, handle, in->size);
-	if (!err && (in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_KILL_SUIDGID)))
-		err = set_owner(node, in, &seen);
+	if (!err && changes_owner(node, in)) {
+		err = see_node(node, handle, &seen);
+		if (!err)
+			err = set_owner(node, in, &seen);
+	}
 	if (!err && (in->valid & (FATTR_ATIME | FATTR_MTIME)))
 		err = set_times(node, in);
 	if (!err)

@@ -15,6 +15,7 @@
 #include "broker.h"
 
 #define STDERR		2
+#define MOST_CLOSING	256	/* files that the guest has closed, but not told of */
 #define INHERITED	64	/* descriptors that the kernel may have been started with */
 
 char broker_buffer[BROKER_BUFFER_SIZE];
@@ -36,8 +37,8 @@ static int do_init(struct request *request)
 			 FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
 			 FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS |
 			 FUSE_HANDLE_KILLPRIV_V2,
-		.max_background = SHARES_SLOTS,
-		.congestion_threshold = SHARES_SLOTS,
+		.max_background = MOST_CLOSING,
+		.congestion_threshold = MOST_CLOSING,
 		.max_write = SHARES_PAGES * 4096,
 		.time_gran = 1,
 		.max_pages = SHARES_PAGES,

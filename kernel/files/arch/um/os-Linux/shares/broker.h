@@ -26,8 +26,9 @@
 #define BROKER_SPIN_CYCLES	150000UL	/* some 50 us */
 #define BROKER_BUFFER_SIZE	(128 << 10)	/* extended attributes, listings */
 
-/* How long the guest may believe what it was told: ns */
-#define BROKER_VALID_NS		100000000U
+/* How long the guest may believe what it was told; that there is no such name: ns */
+#define BROKER_VALID_S		1
+#define BROKER_NO_NAME_NS	100000000U
 
 struct broker_start {
 	int memory_fd;
@@ -133,6 +134,7 @@ uint64_t node_id(const struct node *node);
 int node_is(const struct node *node, const struct statx *st);
 int node_fd(struct node *directory);
 int node_enter(struct node *directory);
+const char *node_place(struct node *node, int *err);
 const char *node_reach(struct node *node, struct statx *st, int *err);
 int node_descriptor(struct node *node);
 struct handle *handle_new(struct node *node, int fd, int writes);

@@ -83,14 +83,12 @@ int do_open(struct request *request)
 	if (!S_ISREG(node->mode))
 		return -EINVAL;
 	flags = in->flags & FLAGS;
-	name = node_reach(node, &st, &err);
+	name = node_place(node, &err);
 	if (!name)
 		return err;
-	if (!S_ISREG(st.stx_mode))
-		return -ESTALE;
 	fd = open_own(name, flags & ~O_TRUNC);
 	if (fd < 0)
-		return fd;
+		return fd == -ENOENT || fd == -ELOOP ? -ESTALE : fd;
 	if (statx(fd, "", AT_EMPTY_PATH, SEEN_MASK, &st) || !node_is(node, &st))
 		err = -ESTALE;
 	else if ((flags & O_TRUNC) && writes(flags) && ftruncate(fd, 0))

@@ -63,8 +63,8 @@ int answer_entry(struct request *request, struct node *parent, const char *name,
 	node->gid = seen->gid;
 	memset(entry, 0, sizeof(*entry));
 	entry->nodeid = node_id(node);
-	entry->entry_valid_nsec = BROKER_VALID_NS;
-	entry->attr_valid_nsec = BROKER_VALID_NS;
+	entry->entry_valid = BROKER_VALID_S;
+	entry->attr_valid = BROKER_VALID_S;
 	fill_attributes(node_find(request, FUSE_ROOT_ID), seen, &entry->attr);
 	return 0;
 }
@@ -80,7 +80,7 @@ static int answer_name(struct request *request, struct node *parent, const char 
 
 int do_lookup(struct request *request)
 {
-	const struct fuse_entry_out nothing = { .entry_valid_nsec = BROKER_VALID_NS };
+	const struct fuse_entry_out nothing = { .entry_valid_nsec = BROKER_NO_NAME_NS };
 	struct node *parent;
 	struct seen seen;
 	const char *name;

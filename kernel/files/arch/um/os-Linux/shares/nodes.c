@@ -356,6 +356,23 @@ int node_enter(struct node *directory)
 }
 
 /**
+ * node_place() - goes to where a file was seen last
+ * @err:	why that cannot be
+ *
+ * Returns: its name in the working directory, or NULL. Something else may be
+ * there now.
+ */
+const char *node_place(struct node *node, int *err)
+{
+	if (S_ISDIR(node->mode)) {
+		*err = node_enter(node);
+		return *err ? NULL : ".";
+	}
+	*err = node->parent ? node_enter(&nodes[node->parent]) : -ESTALE;
+	return *err ? NULL : name_of(node);
+}
+
+/**
  * node_reach() - goes to where a file is
  * @st:		what is there
  * @err:	why it cannot be reached
@@ -364,17 +381,9 @@ int node_enter(struct node *directory)
  */
 const char *node_reach(struct node *node, struct statx *st, int *err)
 {
-	const char *name = ".";
+	const char *name = node_place(node, err);
 
-	if (S_ISDIR(node->mode)) {
-		*err = node_enter(node);
-	} else if (!node->parent) {
-		*err = -ESTALE;
-	} else {
-		name = name_of(node);
-		*err = node_enter(&nodes[node->parent]);
-	}
-	if (*err)
+	if (!name)
 		return NULL;
 	if (statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, SEEN_MASK, st))
 		*err = errno == ENOENT ? -ESTALE : -errno;

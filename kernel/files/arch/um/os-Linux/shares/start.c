@@ -15,6 +15,7 @@
 #include <linux/futex.h>
 #include <as-layout.h>
 #include <init.h>
+#include <inproc.h>
 #include <os.h>
 #include <shares.h>
 #include "../inproc/raw.h"
@@ -23,10 +24,13 @@
 #define STACK_SIZE	(512 << 10)
 #define SLEEP_NS	1000000L	/* then the kernel does something else */
 #define TAKE_CYCLES	10000UL		/* a broker that runs takes a request in less */
-#define HOLIDAY		512		/* requests that are waited for asleep */
+#define WAKE_CYCLES	300000UL	/* until it runs on another processor */
+#define LONG_STREAK	64
+#define HOLIDAY		2048
 
 int shares_count;
-static int spins;
+static int broker_pid;
+static unsigned int pinned;
 static int pipe_fds[2];
 
 static int __init shares_setup(char *line, int *add)
@@ -39,18 +43,6 @@ __uml_setup("shares=", shares_setup,
 "shares=<count>\n"
 "    Directories of the host, /shares/0 and so on, that the guest may mount as\n"
 "    file system hostshare: a process that has them is started.\n\n"
-);
-
-static int __init spins_setup(char *line, int *add)
-{
-	*add = 0;
-	spins = atoi(line);
-	return 0;
-}
-__uml_setup("shares_spin=", spins_setup,
-"shares_spin=<0 or 1>\n"
-"    1: the host has more than one processor: kernel and broker wait for each\n"
-"    other for a moment before they sleep.\n\n"
 );
 
 /**
@@ -79,8 +71,10 @@ void __init shares_fork(struct shares_area *area, unsigned long area_offset, int
 	if (stack == MAP_FAILED || pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK))
 		panic("shares: failed to make room for the broker: %d\n", errno);
 	start.pipe_fd = pipe_fds[1];
-	if (clone(broker_main, stack + STACK_SIZE, SIGCHLD, &start) < 0)
+	broker_pid = clone(broker_main, stack + STACK_SIZE, SIGCHLD, &start);
+	if (broker_pid < 0)
 		panic("shares: failed to fork the broker: %d\n", errno);
+	inproc_place_init();
 	munmap(stack, STACK_SIZE);
 	close(pipe_fds[1]);
 }
@@ -101,15 +95,50 @@ static long futex(unsigned int *word, int operation, unsigned int value,
 }
 
 /**
- * shares_ring() - there is another request in @area
+ * shares_count_up() - there is another request in @area
  *
- * Returns: 1 if the broker had to be woken for it.
+ * A broker that sleeps does not notice.
  */
-int shares_ring(struct shares_area *area)
+void shares_count_up(struct shares_area *area)
 {
 	__atomic_fetch_add(&area->asked, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Where the broker runs. To have it woken on another processor takes longer
+ * than most of what it will do there, so it is woken on that of the kernel,
+ * which then sleeps: two switches of the host. When many requests follow each
+ * other, it is tried on another one, where it looks for requests, and the
+ * kernel for answers, without sleeping: no switch at all. That needs a
+ * processor that nobody else wants. If the broker does not take a request at
+ * once, it has none, and that is not tried for a while.
+ */
+static int holiday;		/* requests until that is tried again */
+static int streak;		/* requests that came right after the one before */
+static unsigned long last;	/* when an answer came */
+
+static void choose_place(struct shares_area *area)
+{
+	area->brisk = 0;
+	streak = broker_cycles() - last < BROKER_SPIN_CYCLES ? streak + 1 : 0;
+	if (holiday)
+		holiday--;
+	else if (streak >= LONG_STREAK)
+		area->brisk = inproc_place_apart(broker_pid, &pinned);
+	if (!area->brisk)
+		inproc_place(broker_pid, &pinned);
+}
+
+/**
+ * shares_wake() - has the broker look, if it sleeps
+ *
+ * Returns: 1 if it slept.
+ */
+int shares_wake(struct shares_area *area)
+{
 	if (!__atomic_load_n(&area->asleep, __ATOMIC_SEQ_CST))
 		return 0;
+	choose_place(area);
 	futex(&area->asked, FUTEX_WAKE, 1, NULL);
 	return 1;
 }
@@ -119,57 +148,31 @@ static int state_of(struct shares_slot *slot)
 	return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
 }
 
-/*
- * Is waiting without sleeping worth it? Only where broker and kernel run at
- * the same time: when the broker did not take a request at once, it had no
- * processor, and would not get one sooner by our using ours. That is tried
- * again later.
- */
-static int is_brisk(struct shares_area *area)
-{
-	static int holiday;
-
-	if (!spins)
-		return 0;
-	if (area->brisk)
-		return 1;
-	if (++holiday < HOLIDAY)
-		return 0;
-	holiday = 0;
-	area->brisk = 1;
-	return 0;	/* the broker learns of it first */
-}
-
 static int spin(struct shares_area *area, struct shares_slot *slot, int woken)
 {
 	unsigned long begin = broker_cycles(), passed = 0;
-	unsigned long most = woken ? BROKER_SPIN_CYCLES : TAKE_CYCLES;
+	unsigned long most = woken ? WAKE_CYCLES : TAKE_CYCLES;
 	int state;
 
 	while ((state = state_of(slot)) != SHARES_ANSWERED && passed < most) {
 		if (state == SHARES_TAKEN)
-			most = BROKER_SPIN_CYCLES;
+			most = BROKER_SPIN_CYCLES + TAKE_CYCLES;
 		__builtin_ia32_pause();
 		passed = broker_cycles() - begin;
 	}
-	if (state == SHARES_ASKED)
+	if (state == SHARES_ASKED) {
 		area->brisk = 0;
+		holiday = HOLIDAY;
+		streak = 0;
+	}
 	return state == SHARES_ANSWERED;
 }
 
-/**
- * shares_await() - waits for an answer, but not for long
- * @woken:	the broker was asleep
- *
- * Returns: 1: it is there. 0: an interrupt will tell of it.
- */
-int shares_await(struct shares_area *area, struct shares_slot *slot, int woken)
+static int sleep_on(struct shares_slot *slot)
 {
 	const struct timespec most = { .tv_nsec = SLEEP_NS };
 	int state;
 
-	if (is_brisk(area) && spin(area, slot, woken))
-		return 1;
 	__atomic_store_n(&slot->tell, SHARES_SLEEPS, __ATOMIC_SEQ_CST);
 	state = __atomic_load_n(&slot->state, __ATOMIC_SEQ_CST);
 	while (state != SHARES_ANSWERED) {
@@ -181,4 +184,18 @@ int shares_await(struct shares_area *area, struct shares_slot *slot, int woken)
 		return 1;
 	__atomic_store_n(&slot->tell, SHARES_GOES_ON, __ATOMIC_SEQ_CST);
 	return __atomic_load_n(&slot->state, __ATOMIC_SEQ_CST) == SHARES_ANSWERED;
+}
+
+/**
+ * shares_await() - waits for an answer, but not for long
+ * @woken:	the broker was asleep
+ *
+ * Returns: 1: it is there. 0: an interrupt will tell of it.
+ */
+int shares_await(struct shares_area *area, struct shares_slot *slot, int woken)
+{
+	int there = (area->brisk && spin(area, slot, woken)) || sleep_on(slot);
+
+	last = broker_cycles();
+	return there;
 }
