@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-_BENCHMARKS = ("apps", "density", "image", "memory", "process", "start", "syscall")
+_BENCHMARKS = ("apps", "density", "fs", "image", "memory", "process", "start", "syscall")
 
 
 def main() -> int:
