@@ -60,10 +60,12 @@ def test_paths_that_are_not_there_or_not_right(cli: Cli, tmp_path: Path) -> None
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     missing = tmp_path / "missing"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
     for option, tail in (("--rootfs", ""), ("-v", ":/v")):
         rest = ("true",) if option == "--rootfs" else ("busybox", "true")
         refused(cli, "run", option, f"{missing}{tail}", *rest, says=f"'{missing}'")
-        refused(cli, "run", option, f"{file}{tail}", *rest, says=f"'{file}': not a directory")
+        refused(cli, "run", option, f"{pipe}{tail}", *rest, says=f"'{pipe}': not a directory")
         refused(cli, "run", option, f"{loop}{tail}", *rest, says=f"'{loop}'")
     refused(cli, "run", "--env-file", str(missing), "busybox", says=f"'{missing}'")
     file.write_text("=x\n")

@@ -13,7 +13,7 @@ from drupe.container.volumes import NamedVolume
 
 EXAMPLES = (
     ("one that a database keeps its data in", "drupe volume create data"),
-    ("used by a container", "drupe run -v data:/var/lib/data busybox ls /var/lib/data"),
+    ("those with a note of yours", "drupe volume ls --filter label=for=tests"),
     ("those that no container has, with all that is in them", "drupe volume prune -a"),
 )
 SEE_ALSO = ("run", "rm")
