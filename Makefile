@@ -12,7 +12,7 @@ help:
 	@echo 'make test        the tests'
 	@echo 'make conformance what real programs do in a container: takes an hour or more'
 	@echo 'make lint        ruff, mypy, shellcheck, checkpatch'
-	@echo 'make bench-NAME  one benchmark: apps, density, image, memory, process, start, syscall; ARGS=... its options'
+	@echo 'make bench-NAME  one benchmark: apps, density, image, memory, net, process, start, syscall; ARGS=... its options'
 	@echo 'make docs        docs/cli.md, made of the verbs'
 	@echo 'make man         man pages, in build/man'
 	@echo 'make setup       only what the others depend on'

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
-_BENCHMARKS = ("apps", "density", "fs", "image", "memory", "process", "start", "syscall")
+_BENCHMARKS = (
+    "apps", "density", "fs", "image", "memory", "net", "process", "start", "syscall",
+)  # fmt: skip
 
 
 def main() -> int:

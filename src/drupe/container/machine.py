@@ -140,7 +140,7 @@ def start_machine(
         try:
             on_step("machine")
             confine(groups, pid)
-            session.send(frames)
+            send_frames(record, session, frames)
             connection.wait_ready()
         except BaseException:
             session.close()
@@ -180,6 +180,18 @@ def _start(
         listener.close()
         for descriptor in opened:
             os.close(descriptor)
+
+
+def send_frames(record: Record, session: Session, frames: bytes) -> None:
+    """Sends frames to a guest that has not said anything yet.
+
+    Raises:
+        BootError: its kernel has ended.
+    """
+    try:
+        session.send(frames)
+    except GuestError as error:
+        raise boot_error(record, str(error)) from error
 
 
 def await_boot(record: Record, session: Session, on_step: Step = lambda _: None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from drupe.container import layer, lifecycle
 from drupe.container.bounds import release
 from drupe.container.images import confirm_image
-from drupe.container.machine import Step, await_boot, boot_error, start_machine
+from drupe.container.machine import Step, await_boot, boot_error, send_frames, start_machine
 from drupe.container.members import tell_members
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
@@ -222,7 +222,7 @@ def _start(
     frames = process_frames(main, flags)
     session = start_machine(record, spec, platform or find_platform(spec.platform), on_step)
     try:
-        session.send(frames)
+        send_frames(record, session, frames)
         await_boot(record, session, on_step)
         _await_main(record, session)
         tell_members(record, spec)
