@@ -356,3 +356,40 @@ def test_a_network_is_made_anew_when_what_keeps_it_was_killed(cli: Cli, fruit: s
     (path,) = Path(cli.env["XDG_STATE_HOME"], "drupe/networks", fruit).glob("holder.json")
     os.kill(json.loads(path.read_text())["pid"], signal.SIGKILL)
     cli(*ping, "10.214.1.2")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="joins a network namespace: needs root")
+def test_an_interface_of_a_namespace_is_taken_over(cli: Cli) -> None:
+    drupe = shlex.join(cli.argv("run", "--rm", "--network"))
+    script = f"""
+set -e
+ip link set lo up
+unshare -n sleep 60 >/dev/null 2>&1 & other=$!
+trap "kill $other" EXIT
+sleep 0.5
+there="nsenter -t $other -n"
+ip link add near type veth peer name net7 netns $other
+ip addr add 198.51.100.1/24 dev near
+ip link set near up
+$there ip addr add 198.51.100.9/24 dev net7
+$there ip link set net7 up mtu 1400 address 02:00:5e:10:00:07
+$there ip route add default via 198.51.100.1
+space=ns:/proc/$other/ns/net,dev=net7
+{drupe} $space busybox sh -c '
+    ip route
+    cat /sys/class/net/net7/mtu /sys/class/net/net7/address
+    ping -c 1 -W 5 198.51.100.1 >/dev/null && echo reached'
+{drupe} $space busybox true || echo "status $?"
+"""
+    done = subprocess.run(
+        ["unshare", "-n", "sh", "-c", script],
+        env=cli.env,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    told = done.stdout.decode().splitlines()
+    assert told[0].startswith("default via 198.51.100.1 dev net7"), done.stderr
+    assert told[-4:] == ["1400", "02:00:5e:10:00:07", "reached", "status 125"]
+    assert b"'net7' of '/proc/" in done.stderr
+    assert b"it has no IP address" in done.stderr

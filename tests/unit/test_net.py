@@ -201,6 +201,8 @@ def test_networks_that_are_asked_for(tmp_path: Path) -> None:
     assert resolve_network(NetworkRequest(), unable).mode is Mode.NONE
     assert resolve_network(NetworkRequest(), ABLE).mode is Mode.USER
     assert resolve_network(NetworkRequest(network="none"), ABLE).mode is Mode.NONE
+    joined = resolve_network(NetworkRequest(network="ns:/dev/null,dev=net7"), ABLE)
+    assert joined[:3] == (Mode.NAMESPACE, "/dev/null", "net7")
     made = resolve_network(NetworkRequest(mac="02:00:5E:10:00:01", publish=("80",)), ABLE)
     assert made.mac == "02:00:5e:10:00:01"
     assert made.ports[0].host > 0
@@ -217,6 +219,11 @@ def test_networks_that_are_asked_for(tmp_path: Path) -> None:
         (NetworkRequest(ip="192.0.2.1"), "they are for named networks"),
         (NetworkRequest(aliases=("db",)), "they are for named networks"),
         (NetworkRequest(mac="1"), "not six bytes"),
+        (NetworkRequest(network="ns:relative"), "not ns:PATH"),
+        (NetworkRequest(network="ns:/x,dev="), "not ns:PATH"),
+        (NetworkRequest(network="ns:/x,name=y"), "not ns:PATH"),
+        (NetworkRequest(network="ns:/no/such/file"), "there is no '/no/such/file'"),
+        (NetworkRequest(network="ns:/dev/null", publish=("80",)), "failed to publish ports"),
         (NetworkRequest(hosts=("me:host-gateway",)), "may not reach its host"),
         (NetworkRequest(allow=("a b",)), "not something that can be reached"),
     ],

@@ -56,10 +56,10 @@ def main(args: argparse.Namespace) -> int:
     if args.system_verb != "check":
         return disk.df(args) if args.system_verb == "df" else disk.prune(args)
     needed = [_prefixed(name, finding) for name in NAMES for finding in _probe(name)]
-    needed += [_kernel(), _guest()]
+    needed += [_kernel(), _guest(), _network()]
     if all(finding.ok for finding in needed):
         needed.append(_boot())
-    useful = [_tool(name) for name in _TOOLS] + [_zstandard(), _kvm()]
+    useful = [_tool(name) for name in _TOOLS] + [_taps(), _zstandard(), _kvm()]
     if args.format == "json":
         print_json(
             {"needed": [_as_json(f) for f in needed], "useful": [_as_json(f) for f in useful]}
@@ -97,6 +97,26 @@ def _guest() -> Finding:
         return Finding("guest init", ok=True, detail=str(find_initramfs()))
     except NotFoundError as error:
         return Finding("guest init", ok=False, detail=str(error), hint=error.hint or "")
+
+
+def _network() -> Finding:
+    """The user-mode network, as it describes itself."""
+    from drupe import process
+    from drupe.net import passt
+
+    try:
+        path = passt.find()
+        version = process.run([str(path), "--version"]).decode(errors="replace").splitlines()
+        return Finding("passt", ok=True, detail=f"{path} ({next(iter(version), '')})")
+    except DrupeError as error:
+        return Finding("passt", ok=False, detail=str(error), hint=error.hint or "")
+
+
+def _taps() -> Finding:
+    path = "/dev/net/tun"
+    ok = os.access(path, os.R_OK | os.W_OK)
+    hint = "modprobe tun; chmod 0666 /dev/net/tun, as udev does"
+    return Finding("taps (named networks)", ok, path if ok else "", hint)
 
 
 def _boot() -> Finding:

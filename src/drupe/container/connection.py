@@ -70,6 +70,8 @@ def connected(spec: ContainerSpec) -> Iterator[Connection]:
             yield _user(spec, held)
         elif spec.network.mode is Mode.NAMED:
             yield _named(spec, held)
+        elif spec.network.mode is Mode.NAMESPACE:
+            yield _namespace(spec, held)
         else:
             yield Connection((), _files(spec, {}, ()))
 
@@ -104,6 +106,24 @@ def _named(spec: ContainerSpec, held: ExitStack) -> Connection:
     frames = network_frames((inside, outside.interface)) + _files(spec, known, outside.servers)
     wires = (Wire(plug.descriptor, "packet"), outside.wire)
     return Connection(wires, frames, (outside.network,))
+
+
+def _namespace(spec: ContainerSpec, held: ExitStack) -> Connection:
+    """An interface of an existing network namespace, with all that it has."""
+    from drupe.net.netns import take_over
+
+    taken = take_over(spec.network.name, spec.network.device)
+    held.callback(os.close, taken.descriptor)
+    interface = Interface(
+        name=spec.network.device,
+        mac=spec.network.mac or taken.mac,
+        mtu=taken.mtu,
+        addresses=taken.addresses,
+        routes=tuple(Route(*route) for route in taken.routes),
+    )
+    own = {address.partition("/")[0]: (spec.hostname, spec.name) for address in taken.addresses}
+    frames = network_frames((interface,)) + _files(spec, own, host_resolvers())
+    return Connection((Wire(taken.descriptor, "packet"),), frames)
 
 
 class _Outside(NamedTuple):

@@ -114,6 +114,11 @@ def _mode(said: str | None, kernel_config: Path | None) -> Network:
             hint="'drupe network create' makes a network on which containers reach each other "
             "by name",
         )
+    if said.startswith("ns:"):
+        from drupe.net.netns import parse_namespace
+
+        path, device = parse_namespace(said.removeprefix("ns:"))
+        return Network(Mode.NAMESPACE, name=path, device=device)
     from drupe.net.named import Networks
 
     return Network(Mode.NAMED, name=Networks().find(said).name)
