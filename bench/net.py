@@ -154,6 +154,11 @@ def _free_ports() -> Ports:
     return found
 
 
+def _kinds(name: str, *, tcp: str, udp: str) -> list[str]:
+    """What stands for the protocols of a server; iperf3 has both."""
+    return {"iperf": [tcp, udp], "udp": [udp]}.get(name, [tcp])
+
+
 def _script(directory: Path | str, ports: Ports) -> str:
     return _SERVERS.format(directory=directory, **ports)
 
@@ -216,8 +221,8 @@ def _pasta_argv(ports: Ports) -> list[str]:
     argv += ["--no-ra", "-a", "10.213.77.2", "-n", "24", "-g", "10.213.77.1"]
     argv += ["-M", "02:64:72:75:70:65", "-T", "none", "-U", "none"]
     for name, port in ports.items():
-        option = "-u" if name == "udp" else "-t"
-        argv += [option, f"127.0.0.1/{port}:{_PORTS[name]}"]
+        for option in _kinds(name, tcp="-t", udp="-u"):
+            argv += [option, f"127.0.0.1/{port}:{_PORTS[name]}"]
     return [*argv, "--"]
 
 
@@ -259,7 +264,8 @@ def _drupe(platform: str) -> Iterator[Ports]:
     drupe = str(Path(sys.executable).with_name("drupe"))
     argv = [drupe, "run", "-d", "--name", name, "-m", "1g", "--platform", platform]
     for key, port in ports.items():
-        argv += ["-p", f"{port}:{_PORTS[key]}{'/udp' if key == 'udp' else ''}"]
+        for kind in _kinds(key, tcp="", udp="/udp"):
+            argv += ["-p", f"{port}:{_PORTS[key]}{kind}"]
     argv += ["--rootfs", "/", "--", "sh", "-c", _script("/tmp/bench-net", _PORTS)]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, timeout=60)
     try:
