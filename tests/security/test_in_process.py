@@ -162,8 +162,6 @@ def test_calls_that_are_answered_do_not_happen(attacks: Attacks) -> None:
         ("fcntl", (0, 4, 0x4000)),  # F_SETFL, O_DIRECT
         ("fcntl", (0, 8, 7)),  # F_SETOWN, another process
         ("fcntl", (0, 10, 9)),  # F_SETSIG, SIGKILL
-        ("pread64", (0x1000_0003, TEXT, 8, 0)),  # a file of the broker, which there is none of
-        ("close", (0x1000_0003,)),
         ("pwrite64", (1, TEXT, 8, 0)),  # the console, which is not the layer
         ("pwrite64", (LAYER + 1, TEXT, 8, 0)),
         ("fdatasync", (LAYER - 1,)),
