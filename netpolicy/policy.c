@@ -19,7 +19,7 @@
  *
  * A process whose rules cannot be read does not start. One byte is written to
  * the descriptor that DRUPE_NET_POLICY_READY names once they are in force, so
- * that an object which was not loaded is noticed.
+ * that an object which was not loaded is noticed; birth.c adds the process.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -143,7 +143,7 @@ __attribute__((constructor)) static void start(void)
 	for (line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
 		parse_line(line);
 	free(text);
-	if (ready && write(atoi(ready), "1", 1) != 1)
+	if (ready && write(atoi(ready), "+", 1) != 1)
 		_exit(EXIT_REFUSED);
 }
 

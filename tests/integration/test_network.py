@@ -393,3 +393,14 @@ space=ns:/proc/$other/ns/net,dev=net7
     assert told[-4:] == ["1400", "02:00:5e:10:00:07", "reached", "status 125"]
     assert b"'net7' of '/proc/" in done.stderr
     assert b"it has no IP address" in done.stderr
+
+
+def test_a_network_that_no_longer_listens_ends_with_its_container(cli: Cli) -> None:
+    """One that its guest keeps busy for ever does not see that the container has gone."""
+    port = free_port()
+    cli("run", "-d", "--name", "c", "-p", f"{port}:80", "busybox", "sleep", "60")
+    (network,) = networks(port)
+    os.kill(int(network), signal.SIGSTOP)
+    cli("rm", "-f", "c")
+    assert networks(port) == []
+    cli("run", "--rm", "-p", f"{port}:80", "busybox", "true")

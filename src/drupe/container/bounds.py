@@ -6,9 +6,7 @@ are made and goes after them, so whoever finds it knows what to remove.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from drupe.container.limits import Limits
@@ -51,7 +49,7 @@ def make_groups(record: Record, spec: ContainerSpec) -> Groups:
     groups = Groups.plan(_name(record), bounds)
     check_granted(limits, groups)
     if groups.controllers:
-        write_json(_file(record), groups.paths, sync=False)
+        write_json(groups_file(record), groups.paths, sync=False)
         groups.make(bounds)
     return groups
 
@@ -113,7 +111,7 @@ def change(record: Record, spec: ContainerSpec, pid: int) -> None:
     groups, held = Groups.plan(_name(record), limits), groups_of(record)
     check_granted(spec.limits, groups)
     if groups.controllers:
-        write_json(_file(record), {**held.paths, **groups.paths}, sync=False)
+        write_json(groups_file(record), {**held.paths, **groups.paths}, sync=False)
         groups.make(limits)
         confine(groups, pid)
     if spec.limits.cpuset:
@@ -124,23 +122,9 @@ def change(record: Record, spec: ContainerSpec, pid: int) -> None:
 def groups_of(record: Record) -> Groups:
     """The groups that a container's machine has, or had; perhaps none."""
     try:
-        return Groups.at(read_json(_file(record)))
+        return Groups.at(read_json(groups_file(record)))
     except FileNotFoundError:
         return Groups({})
-
-
-def release_ended(record: Record) -> None:
-    """Removes the groups of a machine, if it has ended and nobody else is at it."""
-    if not _file(record).exists():
-        return
-    with suppress(FileNotFoundError, BlockingIOError):
-        lock = os.open(record.directory / "lock", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if record.condition().pid is None:
-                release(record)
-        finally:
-            os.close(lock)
 
 
 def release(record: Record) -> None:
@@ -152,12 +136,13 @@ def release(record: Record) -> None:
     groups = groups_of(record)
     if groups.controllers:
         groups.remove()
-        _file(record).unlink(missing_ok=True)
+        groups_file(record).unlink(missing_ok=True)
 
 
 def _name(record: Record) -> str:
     return f"drupe-{record.id[:12]}"
 
 
-def _file(record: Record) -> Path:
+def groups_file(record: Record) -> Path:
+    """The file that says which groups a container has."""
     return record.directory / "groups.json"

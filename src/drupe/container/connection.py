@@ -58,8 +58,10 @@ class Connection(NamedTuple):
 
 
 @contextmanager
-def connected(spec: ContainerSpec) -> Iterator[Connection]:
+def connected(spec: ContainerSpec, beside: Path) -> Iterator[Connection]:
     """Starts a container's networks; at the end of the block only the machine's wires stay.
+
+    The file ``beside`` is to say which process is its user-mode network.
 
     Raises:
         HostError: this host refused.
@@ -67,25 +69,25 @@ def connected(spec: ContainerSpec) -> Iterator[Connection]:
     """
     with ExitStack() as held:
         if spec.network.mode is Mode.USER:
-            yield _user(spec, held)
+            yield _user(spec, beside, held)
         elif spec.network.mode is Mode.NAMED:
-            yield _named(spec, held)
+            yield _named(spec, beside, held)
         elif spec.network.mode is Mode.NAMESPACE:
             yield _namespace(spec, held)
         else:
             yield Connection((), _files(spec, {}, ()))
 
 
-def _user(spec: ContainerSpec, held: ExitStack) -> Connection:
+def _user(spec: ContainerSpec, beside: Path, held: ExitStack) -> Connection:
     """The default network: a passt of the container's own."""
-    outside = _outside(spec, held, "eth0", spec.network.mac or make_mac(spec.id))
+    outside = _outside(spec, beside, held, "eth0", spec.network.mac or make_mac(spec.id))
     names = (spec.hostname, spec.name)
     own = {address.partition("/")[0]: names for address in outside.interface.addresses}
     frames = network_frames((outside.interface,)) + _files(spec, own, outside.servers)
     return Connection((outside.wire,), frames, (outside.network,))
 
 
-def _named(spec: ContainerSpec, held: ExitStack) -> Connection:
+def _named(spec: ContainerSpec, beside: Path, held: ExitStack) -> Connection:
     """A named network, and a passt for what lies outside of it."""
     from drupe.net.named import Networks, names_of
 
@@ -101,7 +103,7 @@ def _named(spec: ContainerSpec, held: ExitStack) -> Connection:
         mtu=TAP_MTU,
         addresses=(f"{plug.member.address}/{plug.bits}", f"{plug.member.address6}/{plug.bits6}"),
     )
-    outside = _outside(spec, held, "eth1", make_mac(spec.id, 1))
+    outside = _outside(spec, beside, held, "eth1", make_mac(spec.id, 1))
     known = names_of(networks.members(network.name))
     frames = network_frames((inside, outside.interface)) + _files(spec, known, outside.servers)
     wires = (Wire(plug.descriptor, "packet"), outside.wire)
@@ -135,11 +137,11 @@ class _Outside(NamedTuple):
     network: passt.UserNetwork
 
 
-def _outside(spec: ContainerSpec, held: ExitStack, name: str, mac: str) -> _Outside:
+def _outside(spec: ContainerSpec, beside: Path, held: ExitStack, name: str, mac: str) -> _Outside:
     """Starts a passt of the container's own; the default route leads there."""
     ipv6 = has_ipv6()
     resolvers = () if spec.network.dns.servers else host_resolvers()
-    network = _start_passt(spec, resolvers, ipv6=ipv6, held=held)
+    network = _start_passt(spec, resolvers, beside, ipv6=ipv6, held=held)
     interface = Interface(
         name=name,
         mac=mac,
@@ -154,7 +156,12 @@ def _outside(spec: ContainerSpec, held: ExitStack, name: str, mac: str) -> _Outs
 
 
 def _start_passt(
-    spec: ContainerSpec, resolvers: tuple[str, ...], *, ipv6: bool, held: ExitStack
+    spec: ContainerSpec,
+    resolvers: tuple[str, ...],
+    beside: Path,
+    *,
+    ipv6: bool,
+    held: ExitStack,
 ) -> passt.UserNetwork:
     network = spec.network
     policy = encode_policy(
@@ -166,7 +173,7 @@ def _start_passt(
         resolvers=resolvers,
         ipv6=ipv6,
     )
-    started = passt.UserNetwork(wanted, Path(spec.initramfs).with_name(_ENFORCER))
+    started = passt.UserNetwork(wanted, Path(spec.initramfs).with_name(_ENFORCER), beside)
     held.callback(started.close)
     return started
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from drupe.container.bounds import release_ended
+from drupe.container.holdings import release_ended
 from drupe.container.members import tell_members
 from drupe.container.pausing import ensure_unpaused
 from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State

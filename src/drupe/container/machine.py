@@ -10,6 +10,7 @@ from pathlib import Path
 from drupe.container import layer
 from drupe.container.bounds import confine, make_groups, place
 from drupe.container.connection import connected
+from drupe.container.holdings import NETWORK
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.container.storage import DISK
@@ -127,7 +128,7 @@ def start_machine(
         SpecError: the specification cannot be said in the protocol.
     """
     groups = make_groups(record, spec)
-    with connected(spec) as connection:
+    with connected(spec, record.path(NETWORK)) as connection:
         frames = boot_frames(
             spec.hostname,
             guest_mounts(spec, platform),

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from drupe.container import layer, lifecycle
-from drupe.container.bounds import release
+from drupe.container.holdings import release
 from drupe.container.images import confirm_image
 from drupe.container.machine import Step, await_boot, boot_error, send_frames, start_machine
 from drupe.container.members import tell_members

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from drupe.container.bounds import release
+from drupe.container.holdings import release
 from drupe.container.members import tell_members
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec, check_name

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from drupe import process
 from drupe.errors import CommandError, HostError
 from drupe.net.config import Port
+from drupe.store.atomic import read_json, write_json
+from drupe.store.liveness import ProcessId
+from drupe.store.schema import decode
 
 ADDRESS = "10.213.77.2"
 ADDRESS6 = "fd64:7275:7065::2"
@@ -55,12 +59,15 @@ class Wanted(NamedTuple):
 class UserNetwork:
     """A passt that starts, and the container's end of it."""
 
-    def __init__(self, wanted: Wanted, enforcer: Path) -> None:
+    def __init__(self, wanted: Wanted, enforcer: Path, record: Path) -> None:
         """Starts it; ``enforcer`` is the object that enforces the policy.
+
+        Which process it is, is written to the file ``record``, for ``end``.
 
         Raises:
             HostError: there is no passt.
         """
+        self._record = record
         program = find()
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         told, tells = os.pipe()
@@ -93,17 +100,24 @@ class UserNetwork:
             raise HostError(
                 f"failed to start the container's network: {_complaint(error.stderr)}"
             ) from error
-        os.set_blocking(self._told, False)
-        try:
-            enforced = os.read(self._told, 1) == b"1"
-        except BlockingIOError:
-            enforced = False
-        if not enforced:
+        told = self._read_told()
+        if not told.startswith(b"+"):
             raise HostError(
                 "failed to start the container's network: what it may reach cannot be enforced",
                 hint="passt must be a dynamically linked program of this host; or use "
                 "--network none",
             )
+        if told[1:].isdigit():
+            with suppress(ProcessLookupError):  # it has ended already, as has its container
+                write_json(self._record, ProcessId.of(int(told[1:]))._asdict(), sync=False)
+
+    def _read_told(self) -> bytes:
+        """What the enforcer has said: "+" once it enforces, then passt's process id."""
+        os.set_blocking(self._told, False)
+        try:
+            return os.read(self._told, 32)
+        except BlockingIOError:
+            return b""
 
     def close(self) -> None:
         """Lets go of the container's end; the network ends unless the container has it, too."""
@@ -111,6 +125,23 @@ class UserNetwork:
             if (descriptor := getattr(self, name)) >= 0:
                 os.close(descriptor)
                 setattr(self, name, -1)
+
+
+def end(record: Path) -> None:
+    """Ends the passt that is on record in this file, if it is there still, and removes the file.
+
+    It ends by itself when its container does, unless that has it busy for ever: version 2023-03
+    can be made to by two segments of one flow in one read.
+
+    Raises:
+        HostError: the file cannot be read.
+        StateError: it is spoilt.
+    """
+    try:
+        decode(ProcessId, read_json(record), "the process of a network").kill()
+    except FileNotFoundError:
+        return
+    record.unlink(missing_ok=True)
 
 
 def find() -> Path:
