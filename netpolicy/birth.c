@@ -4,16 +4,14 @@
  * whoever started it is to know. It is the one fork that passt makes.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 __attribute__((visibility("default"))) pid_t fork(void)
 {
-	pid_t (*next)(void) = (pid_t (*)(void))dlsym(RTLD_NEXT, "fork");
 	const char *ready = getenv("DRUPE_NET_POLICY_READY");
-	pid_t pid = next ? next() : -1;
+	pid_t pid = _Fork();
 
 	if (pid > 0 && ready)
 		dprintf(atoi(ready), "%d", pid);
