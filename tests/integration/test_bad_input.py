@@ -120,10 +120,10 @@ def small_disk(tmp_path: Path) -> Callable[[int], Path]:
 def test_a_full_disk(cli: Cli, small_disk: Callable[[int], Path]) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small disk")
-    disk = small_disk(64 << 10)
+    disk = small_disk(192 << 10)
     try:
         full = Cli(cli.source, {**cli.env, "XDG_STATE_HOME": str(disk / "state")})
-        (disk / "filler").write_bytes(b"x" * (60 << 10))
+        (disk / "filler").write_bytes(b"x" * (188 << 10))
         refused(full, "run", "busybox", "true", says="No space left on device")
         assert list((disk / "state/drupe/containers").glob("*")) == []
         (disk / "filler").unlink()
