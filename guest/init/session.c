@@ -29,7 +29,7 @@ static int count;
 static void flush(struct session *session)
 {
 	/* A transport may take less than it has room for: on until it says so. */
-	while (!session->dead && session->out_head < session->out_tail) {
+	while (!session->dead && !session->mute && session->out_head < session->out_tail) {
 		ssize_t sent = write(session->source.fd, session->out + session->out_head,
 				     session->out_tail - session->out_head);
 
@@ -40,8 +40,9 @@ static void flush(struct session *session)
 			source_watch(&session->source, EPOLLIN | EPOLLOUT);
 			return;
 		} else if (sent == 0 || errno != EINTR) {
-			session->dead = true;
-			return;
+			/* What it had sent before it left is read all the same. */
+			session->mute = true;
+			break;
 		}
 	}
 	session->out_head = 0;

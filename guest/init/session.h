@@ -34,6 +34,7 @@ struct session {
 	struct session *next;
 	enum session_state state;
 	bool dead;		/* the connection is lost: swept soon */
+	bool mute;		/* the host takes no more */
 	bool first;
 	bool stdin_eof;
 	bool taken_up;		/* by ATTACH: it does not know what the process takes */

@@ -6,6 +6,7 @@ Container kernels are not spawned here: they start from a fork that is jailed st
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -143,10 +144,24 @@ class Daemon:
             code = os.waitstatus_to_exitcode(status)
         except ChildProcessError:  # a caller that ignores SIGCHLD
             code = 0
+        self._pid = 0
         stderr = os.pread(self._complaints, _STDERR_TAIL_BYTES, 0).decode(errors="replace")
-        os.close(self._complaints)
+        self.close()
         if code != 0:
             raise CommandError(self._argv, code, stderr, hint=hint)
+
+    def close(self) -> None:
+        """Ends it, unless it is in the background already; nothing of it is left to the caller."""
+        import signal
+
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+        if self._complaints >= 0:
+            os.close(self._complaints)
+            self._complaints = -1
 
 
 def open_elsewhere(namespaces: Sequence[str], work: Callable[[], int]) -> int:

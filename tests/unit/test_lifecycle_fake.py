@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -33,6 +34,7 @@ from drupe.guest.pump import Streams, pump
 from drupe.guest.session import Session, connect
 from drupe.guest.spec import Process
 from drupe.platform.base import MachineFiles, MachineSpec
+from drupe.store.liveness import STOPPED
 from tests.conftest import Home
 from tests.fakes.platform import FakePlatform
 from tests.fakes.specs import make_spec
@@ -142,11 +144,15 @@ def test_a_machine_that_hangs_is_ended_from_outside(
     launch: Launch, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "_POWER_OFF_TIMEOUT_S", 0.3)
+    # One that was stopped stands for one that hangs: nobody is to make it go on.
+    monkeypatch.setattr(lifecycle, "ensure_unpaused", lambda _: None)
     with launch("sleep", "1000", detached=True) as (record, _):
         pass
     process = record.process()
     assert process is not None
     os.kill(process.pid, signal.SIGSTOP)
+    while process.letter() != STOPPED:
+        time.sleep(0.01)
     condition = lifecycle.stop(record, signal=signal.SIGTERM, grace_s=0.1)
     assert (condition.state, condition.status) == (State.DEAD, 137)
     store.remove(record)

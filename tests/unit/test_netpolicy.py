@@ -192,4 +192,4 @@ def test_readiness_is_told(enforcer: Path) -> None:
     subprocess.run(["/bin/true"], env=env, check=True, pass_fds=[tells])
     os.close(tells)
     with os.fdopen(told, "rb") as read:
-        assert read.read() == b"1"
+        assert read.read() == b"+"

@@ -68,6 +68,7 @@ class UserNetwork:
             HostError: there is no passt.
         """
         self._record = record
+        self._daemon: process.Daemon | None = None
         program = find()
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         told, tells = os.pipe()
@@ -94,6 +95,7 @@ class UserNetwork:
         Raises:
             HostError: it failed, or does not enforce what may be reached.
         """
+        assert self._daemon is not None  # noqa: S101 (__init__ has started it)
         try:
             self._daemon.wait_ready()
         except CommandError as error:
@@ -125,6 +127,8 @@ class UserNetwork:
             if (descriptor := getattr(self, name)) >= 0:
                 os.close(descriptor)
                 setattr(self, name, -1)
+        if self._daemon is not None:
+            self._daemon.close()
 
 
 def end(record: Path) -> None:
