@@ -41,7 +41,8 @@ def test_stop_ends_what_is_always_started_again(cli: Cli) -> None:
     until(lambda: "Restarting (1)" in cli.out("ps"))
     assert state(cli, "r")["status"] in {"restarting", "running"}
     cli("stop", "r")
-    assert state(cli, "r")["exit_status"] == 1
+    # It stopped between two starts, or in the middle of one: then by its SIGTERM.
+    assert state(cli, "r")["exit_status"] in {1, 143}
     cli("rm", "r")
     done = cli("run", "--rm", "--restart", "always", "busybox", "true", status=125)
     assert b"failed to use restart policy 'always': the container is removed" in done.stderr
