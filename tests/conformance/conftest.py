@@ -15,6 +15,7 @@ from drupe.errors import NotFoundError
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.platform.registry import default_platform
 from tests.conformance.differences import Differences, read_differences
+from tests.conformance.images.make import Images
 from tests.conformance.toolchain import Programs, build_programs
 from tests.conformance.tree import Tree, make_tree
 from tests.conftest import Home
@@ -130,3 +131,15 @@ def tree_data(
 def differences(request: pytest.FixtureRequest) -> Differences:
     """What is known to be otherwise in a container, each with its reason."""
     return read_differences(request.config.getoption("--platform"))
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    """All images of applications, made."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make images")
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("needs mmdebstrap: apt-get install mmdebstrap")
+    made = Images()
+    made.make()
+    return made

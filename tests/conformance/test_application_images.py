@@ -35,18 +35,6 @@ COLUMNS = ("image", "pull", "ready", "stop", "ready again", "rate")
 
 
 @pytest.fixture(scope="module")
-def images() -> Images:
-    """All images, made."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to make images")
-    if shutil.which("mmdebstrap") is None:
-        pytest.skip("needs mmdebstrap: apt-get install mmdebstrap")
-    made = Images()
-    made.make()
-    return made
-
-
-@pytest.fixture(scope="module")
 def registry(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry that has them."""
     with running_registry(tmp_path_factory.mktemp("registry")) as registry:

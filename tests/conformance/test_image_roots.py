@@ -77,18 +77,6 @@ def told(file: File) -> dict[str, object]:
     }
 
 
-@pytest.fixture(scope="module")
-def images() -> Images:
-    """All images, made."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to make images")
-    if shutil.which("mmdebstrap") is None:
-        pytest.skip("needs mmdebstrap: apt-get install mmdebstrap")
-    made = Images()
-    made.make()
-    return made
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [name for name in RECIPES if not RECIPES[name].bare])
 def test_a_root_is_what_the_layers_make(

@@ -76,6 +76,8 @@ def test_a_container_that_does_not_run_is_visited(cli: Cli, tmp_path: Path) -> N
     assert (tmp_path / "out").read_text() == "from outside"
     assert cli.out("ps", "-a", "--format", "{{.State}}") == "exited"
     cli("commit", "v", "visited")
+    state = Path(cli.env["XDG_STATE_HOME"], "drupe/containers")
+    assert list(state.glob("*/visit.*")) == []
     assert cli.out("run", "--rm", "visited") == "from outside"
     cli("rm", "v")
 

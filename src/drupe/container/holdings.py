@@ -23,8 +23,13 @@ def release(record: Record) -> None:
     Raises:
         HostError: processes are left in a control group.
     """
-    passt.end(record.path(NETWORK))
+    end_network(record)
     bounds.release(record)
+
+
+def end_network(record: Record) -> None:
+    """Ends the network of a machine that has ended, where it has not by itself."""
+    passt.end(record.path(NETWORK))
 
 
 def release_ended(record: Record) -> None:

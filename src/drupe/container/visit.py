@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from drupe.container.holdings import end_network
 from drupe.container.machine import await_boot, start_machine
 from drupe.container.record import Record, Run
 from drupe.container.spec import ContainerSpec
@@ -96,6 +97,7 @@ def _visited(record: Record, spec: ContainerSpec, platform: Platform | None) -> 
         process = visit.process()
         if process is not None and not process.wait(_END_S):
             process.kill()
+        end_network(visit)
         visit.clear()
 
 
