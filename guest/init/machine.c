@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,13 +25,19 @@
 #include "upper.h"
 #include "services.h"
 
+#define FILES_SOFT	1024		/* more than select() takes is asked for */
+#define FILES_HARD	(1 << 20)	/* the kernel's own bound, fs.nr_open */
+
 static int pts = -1;
 static int proc = -1;
 
 void machine_init(void)
 {
+	/* Of all processes; Linux's own is 4096, which servers find too little */
+	const struct rlimit files = { FILES_SOFT, FILES_HARD };
 	int fd;
 
+	setrlimit(RLIMIT_NOFILE, &files);
 	/* Control-Alt-Delete is nobody's here. */
 	reboot(RB_DISABLE_CAD);
 	mkdir("/dev", 0755);

@@ -106,17 +106,6 @@ static int mount_system(int root, uint64_t shm_bytes, int *pts, struct reason *r
 	return 0;
 }
 
-static int mount_itself(const struct boot_mount *wanted, int place, struct reason *reason)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
-	if (place_mount(place, path, NULL, MS_BIND, NULL) < 0)
-		return reason_give(reason, errno, "failed to keep '%.200s' writable",
-				   wanted->text.target);
-	return 0;
-}
-
 /* Mounted out of sight; of that, the one file is bound to where it is wanted. */
 static int mount_file(const struct boot_mount *wanted, int place, struct reason *reason)
 {
@@ -165,9 +154,7 @@ static int mount_below(int root, const struct boot_mount *wanted, struct reason 
 	if (place < 0)
 		return reason_give(reason, errno, "failed to make mount target '%.200s'",
 			    wanted->text.target);
-	if (wanted->flags & DRUPE_MOUNT_SELF)
-		error = mount_itself(wanted, place, reason);
-	else if (file)
+	if (file)
 		error = mount_file(wanted, place, reason);
 	else
 		error = mount_as_told(wanted, NULL, place, 0, reason);

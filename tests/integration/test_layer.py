@@ -167,19 +167,3 @@ def test_what_nothing_needs_goes(cli: Cli, private_home: Home) -> None:
     cli("wait", "kept")
     cli("system", "prune", "-f", "-a")
     assert list((private_home.state / "containers").iterdir()) == []
-
-
-def test_an_images_volume_is_writable_below_a_read_only_root(cli: Cli) -> None:
-    cli("run", "-d", "--name", "c", "busybox", "sh", "-c", "mkdir -p /data/inner; sleep 1000")
-    cli("exec", "c", "sh", "-c", "until test -d /data/inner; do sleep 0.1; done")
-    cli("commit", "-c", "VOLUME /data", "c", "with-volume:1")
-    script = "touch /x; touch /data/inner/y && ls /data/inner"
-    cli("create", "--name", "d", "--read-only", "with-volume:1", "sh", "-c", script)
-    done = cli("start", "-a", "d")
-    assert done.stdout == b"y\n"
-    assert b"Read-only file system" in done.stderr
-    (image,) = usage(cli)["Images"]["items"]
-    assert (image["name"], image["used_by"]) == ("with-volume:1", 1)
-    assert image["size_bytes"] > 0 == image["shared_bytes"]
-    cli("rm", "-f", "-v", "c", "d")
-    cli("rmi", "with-volume:1")

@@ -34,6 +34,15 @@ def test_limits_masks_and_capabilities_hold(cli: Cli) -> None:
     assert "permission denied" in refused.lower()
 
 
+def test_a_server_may_open_many_files(cli: Cli) -> None:
+    script = "ulimit -Sn; ulimit -Hn; cat /proc/sys/fs/nr_open; ulimit -n 500000 && ulimit -n"
+    container = cli.out("run", "-d", "busybox", "sh", "-c", f"{script}; sleep 100")
+    wanted = ["1024", "1048576", "1048576", "500000"]
+    assert cli.out("exec", container, "sh", "-c", script).split() == wanted
+    assert cli.out("logs", container).split() == wanted
+    cli("rm", "-f", container)
+
+
 def test_exec_has_the_containers_rights_unless_privileged(cli: Cli) -> None:
     container = cli.out("run", "-d", "--cap-drop", "SYS_ADMIN,MKNOD", "busybox", "sleep", "100")
     mknod = ("sh", "-c", "mknod /null c 1 3 && echo made")

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import Cli
+
+
+@pytest.fixture
+def image(cli: Cli) -> Iterator[str]:
+    """An image with two volumes, of which one has something."""
+    cli("run", "--name", "c", "busybox", "sh", "-c",
+        "mkdir -p /data/in; echo 1 >/data/f; chown -R 7:8 /data; chmod 2750 /data")  # fmt: skip
+    cli("commit", "-c", "VOLUME /data /new", "c", "with-volumes:1")
+    cli("rm", "c")
+    yield "with-volumes:1"
+    cli("rmi", "with-volumes:1")
 
 
 def names(cli: Cli) -> list[str]:
@@ -55,6 +69,43 @@ def test_anonymous_volumes_go_with_their_container_if_asked(cli: Cli) -> None:
         assert names(cli) == ["named"]
         cli("volume", "prune", "-a", "-f")
         assert names(cli) == []
+
+
+def test_an_image_has_volumes(cli: Cli, image: str) -> None:
+    script = "stat -c '%u:%g %a' /data /data/in; cat /data/f; echo 2 >/data/f; echo new >>/new/f"
+    cli("create", "--name", "c", image, "sh", "-c", script)
+    assert len(names(cli)) == 2
+    for content in "12":
+        assert cli.out("start", "-a", "c").split() == ["7:8", "2750", "7:8", "755", content]
+    (told,) = json.loads(cli.out("inspect", "c"))
+    volumes = {volume["target"]: volume for volume in told["volumes"]}
+    assert {volume["name"] for volume in volumes.values()} == set(cli.out("volume", "ls", "-q",
+        "--no-trunc").split())  # fmt: skip
+    assert (Path(volumes["/new"]["source"]) / "f").read_text() == "new\nnew\n"
+    # They are no part of what the container has changed.
+    assert "/data" not in cli.out("diff", "c")
+    lent = ("--volumes-from", "c:ro", "-v", "mine:/data")
+    script = "cat /new/f /data/f; touch /data/g; touch /new/g"
+    done = cli("run", "--rm", *lent, image, "sh", "-c", script, status=1)
+    assert done.stdout.split() == [b"new", b"new", b"1"]
+    assert b"/new/g: Read-only file system" in done.stderr
+    cli("rm", "-v", "c")
+    assert names(cli) == ["mine"]
+    cli("volume", "rm", "mine")
+
+
+def test_an_images_volumes_are_taken_by_others_and_writable(cli: Cli, image: str) -> None:
+    script = "touch /x; touch /new/f /data/f && ls /data /new; mount | grep -c hostshare"
+    other = ("--read-only", "--tmpfs", "/data")
+    done = cli("run", "--rm", *other, image, "sh", "-c", script)
+    assert done.stdout.split() == [b"/data:", b"f", b"/new:", b"f", b"1"]
+    assert b"/x: Read-only file system" in done.stderr
+    assert names(cli) == []
+    # One that cannot be started leaves none behind.
+    assert cli("run", image, "/none", status=127).stderr
+    assert cli("create", "--stop-signal", "none", image, "true", status=125).stderr
+    assert names(cli) == []
+    assert cli("ps", "-aq").stdout == b""
 
 
 def test_volumes_have_labels_and_a_row(cli: Cli) -> None:

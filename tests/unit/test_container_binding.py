@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drupe.container.binding import Volume, parse_mount, parse_mounts, parse_volume
+from drupe.container.binding import (
+    Volume,
+    first_of_each,
+    image_volumes,
+    parse_lender,
+    parse_mount,
+    parse_mounts,
+    parse_volume,
+    resolve_volume,
+)
 from drupe.errors import SpecError
 
 components = st.text("ab._ -é", min_size=1, max_size=4).filter(lambda part: part not in {".", ".."})
@@ -110,3 +119,39 @@ def test_two_at_one_place_are_refused_and_outer_ones_come_first() -> None:
     mounts = parse_mounts(["a:/v/w/x", "b:/v"], ["type=tmpfs,dst=/t"])
     assert [volume.name for volume in mounts.volumes] == ["b", "a"]
     assert mounts.tmpfs == ("/t:",)
+
+
+def test_what_an_image_says_may_be_hostile() -> None:
+    hostile = ("/data/", "data", "/a/../b", "/proc/x", "/", "/data", "/e")
+    assert image_volumes(hostile) == [
+        Volume("", "/data", seeded=True), Volume("", "/e", seeded=True),
+    ]  # fmt: skip
+
+
+def test_the_first_for_a_place_counts() -> None:
+    one, other, there = Volume("/x", "/v"), Volume("", "/v", seeded=True), Volume("", "/w")
+    assert first_of_each([one, other, there], []) == [one, there]
+    assert first_of_each([one, other, there], ["/v"]) == [there]
+
+
+def test_a_volume_without_a_name_gets_one_of_its_own() -> None:
+    one, other = (resolve_volume(Volume("", "/v", seeded=True)) for _ in range(2))
+    assert one.anonymous
+    assert len({one.name, other.name, ""}) == 3
+    assert one.source.endswith(f"/volumes/{one.name}/_data")
+    assert resolve_volume(one) == one
+    named = resolve_volume(Volume("", "/v", name="n"))
+    assert (named.name, named.anonymous) == ("n", False)
+    with pytest.raises(SpecError, match="failed to use volume '-n': not a volume's name"):
+        resolve_volume(Volume("", "/v", name="-n"))
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("a", ("a", False)), ("a:ro", ("a", True))])
+def test_a_lender_is_named(text: str, wanted: tuple[str, bool]) -> None:
+    assert parse_lender(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", ":ro", "a:b", "a:ro:ro"])
+def test_a_wrong_lender_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match=f"failed to use volumes of '{text}': not CONTAINER"):
+        parse_lender(text)

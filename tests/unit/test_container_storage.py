@@ -41,13 +41,6 @@ def test_a_layer_is_on_disk_unless_said_otherwise() -> None:
     assert storage("size=1g", readonly=True) == Storage(MEMORY, readonly=True)
 
 
-def test_an_images_volumes_stay_writable_below_a_read_only_root() -> None:
-    hostile = ("/data/", "data", "/a/../b", "/proc/x", "/", "/data")
-    told = parse_storage((), readonly=True, tmpfs=(), volumes=hostile)
-    assert told == Storage(DISK, readonly=True, writable=("/data",))
-    assert parse_storage((), readonly=False, tmpfs=(), volumes=hostile) == Storage(DISK)
-
-
 @pytest.mark.parametrize(
     ("option", "message"),
     [

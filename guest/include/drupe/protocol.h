@@ -137,12 +137,11 @@ struct drupe_hello {
 #define DRUPE_MOUNT_LAYER	(1u << 2)	/* this is that layer; without it, a tmpfs is */
 #define DRUPE_MOUNT_GUARDED	(1u << 3)	/* nosuid and nodev */
 #define DRUPE_MOUNT_NOEXEC	(1u << 5)
-#define DRUPE_MOUNT_SELF	(1u << 6)	/* stays writable below a read-only root */
 #define DRUPE_MOUNT_FILE	(1u << 4)	/* of what is mounted, only the one file in it */
-#define DRUPE_MOUNT_SEED	(1u << 7)	/* if empty, it gets what is there below it */
+#define DRUPE_MOUNT_SEED	(1u << 6)	/* if empty, it gets what is there below it */
 #define DRUPE_MOUNT_KNOWN	(DRUPE_MOUNT_READONLY | DRUPE_MOUNT_OVERLAY | \
 				 DRUPE_MOUNT_LAYER | DRUPE_MOUNT_GUARDED | \
-				 DRUPE_MOUNT_NOEXEC | DRUPE_MOUNT_SELF | DRUPE_MOUNT_FILE | \
+				 DRUPE_MOUNT_NOEXEC | DRUPE_MOUNT_FILE | \
 				 DRUPE_MOUNT_SEED)
 
 /*

@@ -32,6 +32,7 @@ class ContainerOptions(TypedDict, total=False):
         volumes: directories and files of the host to share, or volumes: "HOST:GUEST[:ro]",
             "NAME:GUEST", "GUEST".
         mounts: the same as ``--mount`` says it: "type=bind,src=HOST,dst=GUEST".
+        volumes_from: containers whose volumes it has, too, at the same places: "NAME[:ro]".
         memory: of the container, its kernel included: bytes, or a string such as "512m".
         platform: what runs its kernel; default: what ``DRUPE_PLATFORM`` names, or ``um``.
         kernel: a profile, the beginning of a kernel's id, or a path with a slash; default: the
@@ -91,6 +92,7 @@ class ContainerOptions(TypedDict, total=False):
     hostname: str | None
     volumes: Sequence[str] | None
     mounts: Sequence[str] | None
+    volumes_from: Sequence[str] | None
     memory: int | str | None
     platform: str | None
     kernel: str | os.PathLike[str] | None
@@ -171,6 +173,7 @@ def build_request(
         hostname=options.get("hostname"),
         volumes=check_strings("volumes", options.get("volumes") or ()),
         mounts=check_strings("mounts", options.get("mounts") or ()),
+        volumes_from=check_strings("volumes_from", options.get("volumes_from") or ()),
         memory_bytes=MEMORY_DEFAULT_BYTES if memory is None else _memory_bytes(memory),
         platform=options.get("platform"),
         kernel=_kernel(options.get("kernel")),

@@ -27,7 +27,9 @@ class Volume:
             SpecError: it cannot have that name.
             HostError: the disk refused.
         """
-        return cls(volumes.obtain(name, labels=labels))
+        anonymous = name is None
+        name = volumes.new_name() if name is None else name
+        return cls(volumes.obtain(name, labels=labels, anonymous=anonymous))
 
     @classmethod
     def get(cls, name: str) -> Volume:

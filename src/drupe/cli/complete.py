@@ -157,6 +157,12 @@ def _networks() -> Iterable[Candidate]:
     return [Candidate(network.name) for network in Networks().list()]
 
 
+def _volumes() -> Iterable[Candidate]:
+    from drupe.container.volumes import list_volumes
+
+    return [Candidate(volume.name) for volume in list_volumes()]
+
+
 def _profiles() -> Iterable[Candidate]:
     from drupe.kbuild.kernels import list_kernels
 
@@ -177,6 +183,8 @@ _KINDS: Mapping[str, Callable[[], Iterable[Candidate]]] = {
     "command": _files,
     "word": _images,  # of run: the image, then the guest's own words
     "network": _networks,
+    "volume": _volumes,
+    "source": lambda: [*_volumes(), *_files()],
     "profile": _profiles,
     "template": _formats,
     "file": _files,

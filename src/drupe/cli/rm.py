@@ -18,12 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("-f", "--force", action="store_true", help="end those that run, at once")
     parser.add_argument(
-        "-v",
-        "--volumes",
-        action="store_true",
-        help="accepted: what an image calls its volumes lies in the container's layer",
-    )
-    parser.add_argument(
         "-v", "--volumes", action="store_true", help="and volumes without a name that they have"
     )
     add_containers(parser)

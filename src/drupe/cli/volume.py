@@ -67,10 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_arguments(verbs.add_parser("ls", help="list volumes"), _LISTING)
     inspect = verbs.add_parser("inspect", help="show everything about volumes")
-    inspect.add_argument("names", nargs="+", metavar="NAME", help="a volume")
+    inspect.add_argument("names", nargs="+", metavar="VOLUME", help="a volume")
     remove = verbs.add_parser("rm", help="remove volumes with all that is in them")
     remove.add_argument("-f", "--force", action="store_true", help="no error if there is none")
-    remove.add_argument("names", nargs="+", metavar="NAME", help="a volume")
+    remove.add_argument("names", nargs="+", metavar="VOLUME", help="a volume")
     prune = verbs.add_parser("prune", help="remove volumes that no container has")
     prune.add_argument("-a", "--all", action="store_true", help="those with a name, too")
     add_force(prune)
@@ -90,7 +90,9 @@ def main(args: argparse.Namespace) -> int:
 
 def _create(args: argparse.Namespace) -> int:
     labels = dict(text.partition("=")[::2] for text in args.label)
-    print(volumes.obtain(args.name, labels=labels).name)
+    anonymous = args.name is None
+    name = volumes.new_name() if anonymous else args.name
+    print(volumes.obtain(name, labels=labels, anonymous=anonymous).name)
     return 0
 
 

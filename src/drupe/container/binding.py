@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +22,8 @@ class Volume(NamedTuple):
     """Something of the host's in the container.
 
     Attributes:
-        source: absolute path on the host, symbolic links resolved; not yet, while ``name`` or an
-            anonymous volume is still to be made.
+        source: absolute path on the host, symbolic links resolved; empty for a volume that is not
+            resolved yet.
         target: absolute path in the container, not "/".
         readonly: no writes; enforced by the host.
         name: of the volume that it is; empty: a directory or file of the host.
@@ -31,6 +31,7 @@ class Volume(NamedTuple):
         seeded: an empty one gets what the image has at that place.
         noexec: no programs.
         guarded: no set-user-id programs, no devices.
+        anonymous: a volume for this container, whose name nobody chose.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Volume(NamedTuple):
     seeded: bool = False
     noexec: bool = False
     guarded: bool = False
+    anonymous: bool = False
 
 
 class Mounts(NamedTuple):
@@ -142,18 +144,52 @@ def parse_mounts(volumes: Sequence[str], mounts: Sequence[str]) -> Mounts:
     return Mounts(tuple(ordered), tuple(one for one in parsed if isinstance(one, str)))
 
 
+def parse_lender(text: str) -> tuple[str, bool]:
+    """CONTAINER[:ro], of ``--volumes-from``: the container, and whether nothing may be written.
+
+    Raises:
+        SpecError: not of that form.
+    """
+    container, _, option = text.partition(":")
+    if not container or option not in {"", "ro", "rw", "z", "Z"}:
+        raise SpecError(
+            f"failed to use volumes of '{text}': not CONTAINER[:ro]",
+            hint="a container's name or id; all that it has mounted is mounted at the same places",
+        )
+    return container, option == "ro"
+
+
+def image_volumes(paths: Iterable[str]) -> Sequence[Volume]:
+    """What an image says is to be kept: an anonymous volume each, with what it has there."""
+    places = {place: None for place in map(mount_point, paths) if place is not None}
+    return [Volume("", place, seeded=True) for place in places]
+
+
+def first_of_each(volumes: Iterable[Volume], taken: Iterable[str]) -> Sequence[Volume]:
+    """The volumes without those at a place that is taken, or that one before them has."""
+    free, places = [], set(taken)
+    for volume in volumes:
+        if volume.target not in places:
+            free.append(volume)
+            places.add(volume.target)
+    return free
+
+
 def resolve_volume(volume: Volume) -> Volume:
-    """The volume with its place on the host; one that is not there yet is made.
+    """The volume with its place on the host, which need not be there yet if it has a name.
 
     Raises:
         SpecError: the place cannot be used so.
-        HostError: the user may not read it, or the disk refused.
+        HostError: the user may not read it.
     """
+    if volume.name and volume.source:
+        return volume
     if not volume.source:
-        from drupe.container.volumes import obtain
+        from drupe.container.volumes import data_directory, new_name
 
-        made = obtain(volume.name or None)
-        return volume._replace(source=str(made.directory), name=made.name)
+        name = volume.name or new_name()
+        place = data_directory(name)
+        return volume._replace(source=str(place), name=name, anonymous=not volume.name)
     source = find_shared("volume", volume.source, files=True)
     if not volume.readonly and not os.access(source, os.W_OK):
         raise SpecError(

@@ -77,8 +77,6 @@ def _below(spec: ContainerSpec, platform: Platform, first: int) -> Iterator[Moun
             file=volume.file,
             seed=volume.seeded and not volume.readonly,
         )
-    for target in spec.storage.writable:
-        yield Mount("none", "", target, itself=True)
     for one in spec.storage.tmpfs:
         yield Mount(
             "tmpfs",

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from drupe.container.binding import Mounts, find_shared, parse_mounts, resolve_volume
+from drupe.container.binding import (
+    Mounts,
+    Volume,
+    find_shared,
+    first_of_each,
+    image_volumes,
+    parse_lender,
+    parse_mounts,
+    resolve_volume,
+)
 from drupe.container.images import PullPolicy
 from drupe.container.layer import choose_size
 from drupe.container.life import HealthRequest, Restart, parse_restart, resolve_health
@@ -64,6 +73,7 @@ class RunRequest(NamedTuple):
         hostname: default: the beginning of the id.
         volumes: HOST:GUEST[:ro], NAME:GUEST or GUEST.
         mounts: the same as docker's ``--mount`` says it: type=…,src=…,dst=….
+        volumes_from: CONTAINER[:ro], whose volumes it has, too.
         memory_bytes: the guest's memory.
         platform: what runs the kernel; default: ``default_platform()``.
         kernel: a profile, the beginning of a kernel's id, or a path.
@@ -108,6 +118,7 @@ class RunRequest(NamedTuple):
     hostname: str | None = None
     volumes: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
+    volumes_from: tuple[str, ...] = ()
     memory_bytes: int = MEMORY_DEFAULT_BYTES
     platform: str | None = None
     kernel: str = "general"
@@ -152,6 +163,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
     defaults = ImageConfig() if image is None else image.config
     kernel = find_kernel(wanted.kernel)
     mounts = parse_mounts(wanted.volumes, wanted.mounts)
+    storage = _storage(wanted, mounts)
     return ContainerSpec(
         id=container_id,
         name=name,
@@ -164,7 +176,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         image_id="" if image is None else image.id,
         rootfs=rootfs,
         hostname=check_hostname(wanted.hostname or container_id[:12]),
-        volumes=tuple(map(resolve_volume, mounts.volumes)),
+        volumes=_volumes(wanted, mounts, defaults, storage),
         args=_command(wanted, defaults),
         env={"PATH": _PATH, **defaults.env, **wanted.env},
         cwd=wanted.cwd or defaults.cwd or "/",
@@ -195,7 +207,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         ),
         restart=_restart(wanted),
         health=resolve_health(wanted.health, defaults.healthcheck),
-        storage=_storage(wanted, defaults, mounts),
+        storage=storage,
     )
 
 
@@ -218,12 +230,29 @@ def _command(wanted: RunRequest, defaults: ImageConfig) -> tuple[str, ...]:
     return args
 
 
-def _storage(wanted: RunRequest, defaults: ImageConfig, mounts: Mounts) -> Storage:
+def _volumes(
+    wanted: RunRequest, mounts: Mounts, defaults: ImageConfig, storage: Storage
+) -> tuple[Volume, ...]:
+    """What it was asked for, then what others lend, then what the image wants."""
+    volumes = [*mounts.volumes, *_lent(wanted), *image_volumes(defaults.volumes)]
+    taken = [one.target for one in storage.tmpfs]
+    return tuple(map(resolve_volume, first_of_each(volumes, taken)))
+
+
+def _lent(wanted: RunRequest) -> Iterator[Volume]:
+    lenders = [parse_lender(text) for text in wanted.volumes_from]
+    if not lenders:
+        return
+    from drupe.container.store import Store
+
+    for container, readonly in lenders:
+        for volume in Store().find(container).spec.volumes:
+            yield volume._replace(readonly=readonly or volume.readonly)
+
+
+def _storage(wanted: RunRequest, mounts: Mounts) -> Storage:
     storage = parse_storage(
-        wanted.storage_options,
-        readonly=wanted.readonly,
-        tmpfs=(*wanted.tmpfs, *mounts.tmpfs),
-        volumes=defaults.volumes,
+        wanted.storage_options, readonly=wanted.readonly, tmpfs=(*wanted.tmpfs, *mounts.tmpfs)
     )
     if storage.layer == DISK and not storage.size_bytes:
         return storage._replace(size_bytes=choose_size(state_home()))

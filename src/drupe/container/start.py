@@ -38,7 +38,7 @@ def create(store: Store, name: str | None, make: Make) -> Record:
     """
     with store.creating(name, make) as record:
         confirm_image(record.spec)
-        _make_layer(record)
+        _make_places(record)
         return record
 
 
@@ -64,7 +64,7 @@ def launched(
         with store.creating(name, make) as record:
             stack.enter_context(record.attended())
             confirm_image(record.spec)
-            _make_layer(record)
+            _make_places(record)
             main = main_process(record.spec, window, stdin=record.spec.stdin)
             session = _start(record, record.spec, main, detached, platform, on_step)
             stack.callback(session.close)
@@ -132,9 +132,20 @@ def restart(
         _start_again(record, True, False, None, platform).close()
 
 
-def _make_layer(record: Record) -> None:
+def _make_places(record: Record) -> None:
+    """Makes what it writes to: its volumes, now that it is on record as their user; its layer."""
+    _make_volumes(record.spec)
     if record.spec.storage.layer == DISK:
         layer.make(record.directory / layer.NAME, record.spec.storage.size_bytes)
+
+
+def _make_volumes(spec: ContainerSpec) -> None:
+    wanted = {volume.name: volume.anonymous for volume in spec.volumes if volume.name}
+    if wanted:
+        from drupe.container.volumes import obtain
+
+        for name, anonymous in wanted.items():
+            obtain(name, anonymous=anonymous)
 
 
 def main_process(spec: ContainerSpec, window: tuple[int, int] | None, *, stdin: bool) -> Process:
@@ -181,7 +192,6 @@ def look_up_again(spec: ContainerSpec) -> ContainerSpec:
     Raises:
         NotFoundError: what it needs is gone; says how to get it again.
     """
-    from drupe.container.volumes import obtain
     from drupe.kbuild.kernels import find_initramfs
 
     said = f"failed to start container '{spec.name}'"
@@ -196,9 +206,7 @@ def look_up_again(spec: ContainerSpec) -> ContainerSpec:
             f"{said}: its image '{spec.image}' is gone",
             hint=f"get image '{spec.image_name}' again, or make a new container",
         )
-    for volume in spec.volumes:
-        if volume.name:  # an empty one takes the place of one that is gone
-            obtain(volume.name)
+    _make_volumes(spec)  # an empty one takes the place of one that is gone
     for what, path in (("root", spec.rootfs), *(("volume", v.source) for v in spec.volumes)):
         if path is not None and not Path(path).exists():
             raise NotFoundError(

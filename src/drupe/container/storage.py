@@ -51,44 +51,32 @@ class Storage(NamedTuple):
         size_bytes: of a layer on disk, at most; 0 in memory.
         readonly: nothing can be written but to volumes and ``tmpfs``.
         tmpfs: file systems in memory.
-        writable: what stays writable of a read-only root: the image's own volumes.
     """
 
     layer: str = MEMORY
     size_bytes: int = 0
     readonly: bool = False
     tmpfs: tuple[Tmpfs, ...] = ()
-    writable: tuple[str, ...] = ()
 
 
-def parse_storage(
-    options: Sequence[str],
-    *,
-    readonly: bool,
-    tmpfs: Sequence[str],
-    volumes: Sequence[str] = (),
-) -> Storage:
+def parse_storage(options: Sequence[str], *, readonly: bool, tmpfs: Sequence[str]) -> Storage:
     """The storage that the user asks for; 0 bytes on disk: as much as seems right.
 
     Args:
         options: ``size=SIZE``, ``layer=disk`` or ``layer=memory``; the last one counts.
         readonly: the root cannot be written.
         tmpfs: PATH[:OPTION,...] each.
-        volumes: paths of the image that are to be writable whatever the root is.
 
     Raises:
         SpecError: something else, or two at one place.
     """
-    places = {place for place in map(mount_point, volumes) if place is not None and readonly}
-    writable = tuple(sorted(places))
-    nothing = readonly and not writable
-    layer, size_bytes = MEMORY if nothing else DISK, 0
+    layer, size_bytes = MEMORY if readonly else DISK, 0
     for text in options:
         name, _, value = text.partition("=")
         if name == "size":
             size_bytes = _layer_size(value)
         elif name == "layer" and value in {DISK, MEMORY}:
-            layer = MEMORY if nothing else value
+            layer = MEMORY if readonly else value
         else:
             raise SpecError(
                 f"failed to use storage option '{text}': no such option",
@@ -99,7 +87,7 @@ def parse_storage(
     for target in targets:
         if targets.count(target) > 1:
             raise SpecError(f"failed to use --tmpfs: two at '{target}'")
-    return Storage(layer, size_bytes if layer == DISK else 0, readonly, parsed, writable)
+    return Storage(layer, size_bytes if layer == DISK else 0, readonly, parsed)
 
 
 def parse_tmpfs(text: str) -> Tmpfs:

@@ -79,7 +79,7 @@ class Store:
             record.mark_whole()
         except BaseException:
             _end_machine(record)
-            self._remove(record)
+            self._remove(record, volumes=True)
             raise
         finally:
             os.close(lock)
@@ -206,7 +206,7 @@ class Store:
                         if free and record.condition().ended:
                             release(record)
                         continue
-                    self._remove(record)
+                    self._remove(record, volumes=True)
                 except StateError as error:
                     said.append(f"{error}; 'drupe rm --force {short}' removes container {short}")
         return said

@@ -44,7 +44,7 @@ class NamedVolume(NamedTuple):
     @property
     def directory(self) -> Path:
         """Where its data lies on the host."""
-        return _home() / self.name / "_data"
+        return data_directory(self.name)
 
 
 def check_volume_name(name: str) -> str:
@@ -62,25 +62,41 @@ def check_volume_name(name: str) -> str:
     return name
 
 
-def obtain(name: str | None, *, labels: Mapping[str, str] = MappingProxyType({})) -> NamedVolume:
-    """The volume of that name, made if it is not there; without a name, a new anonymous one.
+def new_name() -> str:
+    """A name for an anonymous volume."""
+    return os.urandom(32).hex()
+
+
+def data_directory(name: str) -> Path:
+    """Where the data of a volume of that name lies on the host.
+
+    Raises:
+        SpecError: it cannot have that name.
+    """
+    return _home() / check_volume_name(name) / "_data"
+
+
+def obtain(
+    name: str, *, labels: Mapping[str, str] = MappingProxyType({}), anonymous: bool = False
+) -> NamedVolume:
+    """The volume of that name, made if it is not there.
 
     Raises:
         SpecError: it cannot have that name.
         HostError: the disk refused.
     """
-    chosen = os.urandom(32).hex() if name is None else check_volume_name(name)
+    check_volume_name(name)
     private_dir(_home())
     with locked(_home().parent / "volumes.lock"):
         with suppress(NotFoundError):
-            return find(chosen)
-        volume = NamedVolume(chosen, dict(labels), time.time_ns(), name is None)
+            return find(name)
+        volume = NamedVolume(name, dict(labels), time.time_ns(), anonymous)
         try:
             # What a killed command left without its record is nobody's, and may be data.
             volume.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
-            atomic.write_json(_record(chosen), schema.encode(volume))
+            atomic.write_json(_record(name), schema.encode(volume))
         except OSError as error:
-            raise HostError(f"failed to make volume '{chosen}': {error.strerror}") from error
+            raise HostError(f"failed to make volume '{name}': {error.strerror}") from error
     return volume
 
 

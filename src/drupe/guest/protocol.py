@@ -86,8 +86,7 @@ class MountFlag(IntFlag):
     GUARDED = 1 << 3
     FILE = 1 << 4
     NOEXEC = 1 << 5
-    SELF = 1 << 6
-    SEED = 1 << 7
+    SEED = 1 << 6
 
 
 class StartFlag(IntFlag):

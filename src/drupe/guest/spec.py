@@ -50,7 +50,6 @@ class Mount(NamedTuple):
         noexec: no programs.
         file: of what is mounted, only the one file in it.
         seed: if it is empty, it gets what is there below it.
-        itself: nothing is mounted, but what lies there stays writable below a read-only root.
     """
 
     kind: str
@@ -64,7 +63,6 @@ class Mount(NamedTuple):
     noexec: bool = False
     file: bool = False
     seed: bool = False
-    itself: bool = False
 
 
 class Care(NamedTuple):
@@ -163,7 +161,7 @@ def boot_frames(
     for mount in mounts:
         flags = MountFlag.READONLY * mount.readonly | MountFlag.OVERLAY * mount.overlay
         flags |= MountFlag.LAYER * mount.layer | MountFlag.GUARDED * mount.guarded
-        flags |= MountFlag.NOEXEC * mount.noexec | MountFlag.SELF * mount.itself
+        flags |= MountFlag.NOEXEC * mount.noexec
         flags |= MountFlag.FILE * mount.file | MountFlag.SEED * mount.seed
         strings = (mount.kind, mount.source, mount.target, mount.options)
         body = b"".join(_text(f"mount at {mount.target}", string) + b"\0" for string in strings)

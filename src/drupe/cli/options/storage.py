@@ -49,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the same in other words: type=bind,src=DIR,dst=PATH[,ro]; type=volume,src=NAME,"
         "dst=PATH; type=tmpfs,dst=PATH,tmpfs-size=SIZE",
     )
+    add(
+        "--volumes-from",
+        action="append",
+        default=[],
+        metavar="CONTAINER[:ro]",
+        help="the volumes of another container, at the same places",
+    )
 
 
 def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
@@ -57,6 +64,7 @@ def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
         rootfs=args.rootfs,
         volumes=tuple(args.volume),
         mounts=tuple(args.mount),
+        volumes_from=tuple(args.volumes_from),
         readonly=args.read_only,
         tmpfs=tuple(args.tmpfs),
         storage_options=tuple(args.storage_opt),
