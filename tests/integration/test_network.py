@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -10,44 +9,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import Cli
+from tests.integration.networking import SERVE, eventually, fetch, free_port
 
 if shutil.which("passt") is None:
     pytest.fail("no passt: run tools/setup.sh", pytrace=False)
-
-SERVE = "mkdir /srv; echo served >/srv/f; exec httpd -f -p 80 -h /srv"
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.02)
-
-
-def fetch(port: int, address: str = "127.0.0.1") -> bytes:
-    """What a web server sends; empty while there is none."""
-    try:
-        with socket.create_connection((address, port), timeout=5) as peer:
-            peer.sendall(b"GET /f HTTP/1.0\r\n\r\n")
-            got = b""
-            while part := peer.recv(4096):
-                got += part
-            return got
-    except OSError:
-        return b""
 
 
 def networks(port: int) -> list[str]:
@@ -319,43 +291,6 @@ done
         timeout=60,
     )
     assert done.stdout == b"served\n", done.stderr
-
-
-@pytest.fixture
-def fruit(cli: Cli, platform: str) -> Iterator[str]:
-    """A named network."""
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        pytest.skip("no /dev/net/tun that may be opened")
-    name = f"fruit-{platform}"
-    cli("network", "create", name)
-    yield name
-    cli("network", "rm", name)
-
-
-def test_containers_on_a_network_find_each_other(cli: Cli, fruit: str) -> None:
-    joined = ("--network", fruit)
-    cli("run", "-d", "--name", "one", *joined, "--network-alias", "uno", "busybox", "sleep", "100")
-    cli("run", "-d", "--name", "two", *joined, "--ip", "10.214.1.77", "busybox", "sleep", "100")
-    for command in (("-4", "uno"), ("-6", "one")):
-        cli("exec", "two", "ping", "-c", "1", "-W", "5", *command)
-    # It was there before the other came, and has been told.
-    cli("exec", "one", "ping", "-c", "1", "-W", "5", "two")
-    assert "10.214.1.77\ttwo" in cli.out("exec", "one", "cat", "/etc/hosts")
-    assert "default via 10.213.77.1 dev eth1" in cli.out("exec", "one", "ip", "route")
-    refused = cli("network", "rm", fruit, status=125)
-    assert b"is on it" in refused.stderr
-    cli("rm", "-f", "two")
-    assert "two" not in cli.out("exec", "one", "cat", "/etc/hosts")
-    assert '"one"' in cli.out("network", "inspect", fruit)
-    cli("rm", "-f", "one")
-
-
-def test_a_network_is_made_anew_when_what_keeps_it_was_killed(cli: Cli, fruit: str) -> None:
-    ping = ("run", "--rm", "--network", fruit, "busybox", "ping", "-c", "1", "-W", "5")
-    cli(*ping, "10.214.1.2")
-    (path,) = Path(cli.env["XDG_STATE_HOME"], "drupe/networks", fruit).glob("holder.json")
-    os.kill(json.loads(path.read_text())["pid"], signal.SIGKILL)
-    cli(*ping, "10.214.1.2")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="joins a network namespace: needs root")

@@ -14,6 +14,7 @@ from drupe.guest.network import Interface, Route, network_frames
 from drupe.net import passt
 from drupe.net.config import Mode, Network, make_mac
 from drupe.net.host import has_ipv6
+from drupe.net.links import MTU
 from drupe.net.names import (
     HOST_GATEWAY,
     HOST_NAME,
@@ -24,7 +25,6 @@ from drupe.net.names import (
 )
 from drupe.net.policy import encode_policy, reaches_host
 from drupe.net.ports import claim
-from drupe.net.tap import MTU as TAP_MTU
 from drupe.platform.base import Wire
 
 _ENFORCER = "netpolicy.so"
@@ -100,7 +100,7 @@ def _named(spec: ContainerSpec, beside: Path, held: ExitStack) -> Connection:
     inside = Interface(
         name="eth0",
         mac=network.mac or make_mac(spec.id),
-        mtu=TAP_MTU,
+        mtu=MTU,
         addresses=(f"{plug.member.address}/{plug.bits}", f"{plug.member.address6}/{plug.bits6}"),
     )
     outside = _outside(spec, beside, held, "eth1", make_mac(spec.id, 1))

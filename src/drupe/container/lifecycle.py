@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from drupe.container.holdings import release_ended
-from drupe.container.members import tell_members
+from drupe.container.members import tell_left
 from drupe.container.pausing import ensure_unpaused
 from drupe.container.record import KILLED_STATUS, Condition, Record, Run, State
 from drupe.container.store import Store
@@ -125,7 +125,7 @@ def stop(record: Record, *, signal: int | None = None, grace_s: float | None = N
     if not process.wait(max(0.5, deadline - time.monotonic())):
         process.kill()
     release_ended(record)
-    tell_members(record, record.spec)
+    tell_left(record, record.spec)
     return record.condition()
 
 
@@ -208,6 +208,8 @@ def finish(store: Store, record: Record, run: Run | None) -> bool:
             in_order = False
             run.process.kill()
         release_ended(record)
+        if not spec.remove:
+            tell_left(record, spec)
     if spec.remove:
         # Somebody else has removed it, or started it again.
         with suppress(NotFoundError, StateError):

@@ -13,7 +13,7 @@ _ANSWER_TIMEOUT_S = 5.0
 
 
 def tell_members(record: Record, spec: ContainerSpec) -> None:
-    """Tells all on a container's network who is there now: it has come, or has gone.
+    """Tells all on a container's network who is there now.
 
     One that does not answer is left out: it ends, or boots, and is told when it has.
     """
@@ -34,3 +34,12 @@ def tell_members(record: Record, spec: ContainerSpec) -> None:
         with suppress(DrupeError, OSError):
             frames = update_frames(File("/etc/hosts", hosts(other.read_spec(), known)))
             request(other.control, frames, timeout_s=_ANSWER_TIMEOUT_S)
+
+
+def tell_left(record: Record, spec: ContainerSpec) -> None:
+    """Tells all on the network of a container that has ended that it is no longer there."""
+    if spec.network.mode is Mode.NAMED:
+        from drupe.net.named import Networks
+
+        Networks().await_left(spec.network.name, record.id)
+        tell_members(record, spec)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from drupe.container.holdings import release
-from drupe.container.members import tell_members
+from drupe.container.members import tell_left
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec, check_name
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
@@ -166,7 +166,7 @@ class Store:
                 spec = record.spec
             self._remove(record, volumes=volumes)
         if spec is not None:
-            tell_members(record, spec)
+            tell_left(record, spec)
 
     def rename(self, record: Record, name: str) -> None:
         """Gives a container another name.

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from drupe import process
 from drupe.errors import HostError
-from drupe.net import tap
+from drupe.net.links import MTU
+from drupe.net.plug import open_plug
 
 BRIDGE = "bridge"
 
@@ -20,7 +21,7 @@ set -e
 cd /
 ip link set lo up
 echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6 2>/dev/null || :
-ip link add {BRIDGE} mtu {tap.MTU} type bridge mcast_snooping 0
+ip link add {BRIDGE} mtu {MTU} type bridge mcast_snooping 0
 ip link set {BRIDGE} up
 echo $$ >/proc/self/fd/"$1"
 read -r go </proc/self/fd/"$2"
@@ -64,18 +65,18 @@ def start(note: Callable[[int], None]) -> None:
 
 
 def plug(pid: int, name: str) -> int:
-    """Makes a tap in the namespaces of the holder ``pid``, on its bridge; returns it.
+    """Makes a plug in the namespaces of the holder ``pid``, on its bridge; returns it.
 
     Raises:
         HostError: this host refused.
     """
     return process.open_elsewhere(
-        (f"/proc/{pid}/ns/user", f"/proc/{pid}/ns/net"), lambda: tap.open_tap(name, BRIDGE)
+        (f"/proc/{pid}/ns/user", f"/proc/{pid}/ns/net"), lambda: open_plug(name, BRIDGE)
     )
 
 
 def plugged(pid: int) -> frozenset[str]:
-    """The taps that are there: of containers that run."""
+    """The plugs that are there: of containers that run, or have just ended."""
     try:
         with open(f"/proc/{pid}/net/dev", encoding="ascii") as devices:  # noqa: PTH123 (quick)
             names = (line.partition(":")[0].strip() for line in devices.readlines()[2:])

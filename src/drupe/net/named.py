@@ -1,7 +1,7 @@
 """Named networks of a user: containers on one reach each other, by address and by name.
 
 Each is a directory ``networks/<name>/`` with ``network.json``, ``holder.json`` (which process keeps
-it) and ``members/<container id>``. A member is there as long as its tap is, which its container
+it) and ``members/<container id>``. A member is there as long as its plug is, which its container
 holds; so nobody has to tidy up after one that was killed.
 """
 
@@ -29,6 +29,8 @@ _TAKEN = {"none", "default", "host", "bridge", "passt", "container", "ns"}
 _POOL = "10.214.{}.0/24"
 _POOL6 = "fd64:7275:7065:{:x}::/64"
 _POOL_SIZE = 250
+_LEAVE_TIMEOUT_S = 2.0
+_LEAVE_POLL_S = 0.005
 
 
 class NamedNetwork(NamedTuple):
@@ -69,7 +71,7 @@ class Plug(NamedTuple):
     """What a container that joins gets.
 
     Attributes:
-        descriptor: its tap.
+        descriptor: its frames, as of ``plug.open_plug``.
         member: itself.
         bits: prefix of the IPv4 subnet.
         bits6: prefix of the IPv6 subnet.
@@ -202,7 +204,7 @@ class Networks:
         address: str = "",
         address6: str = "",
     ) -> Plug:
-        """Puts a container on a network, as long as somebody has its tap open.
+        """Puts a container on a network, as long as somebody has its plug open.
 
         Raises:
             NotFoundError: there is no such network.
@@ -220,9 +222,17 @@ class Networks:
                 _allocate(six, [other.address6 for other in others], address6),
                 tuple(dict.fromkeys(names)),
             )
-            descriptor = holder.plug(self._hold(name), _tap_of(container_id))
+            descriptor = holder.plug(self._hold(name), _plug_of(container_id))
             write_json(self._home / name / "members" / container_id, encode(member), sync=False)
             return Plug(descriptor, member, four.prefixlen, six.prefixlen)
+
+    def await_left(self, name: str, container_id: str) -> None:
+        """Waits until a container that has ended is off a network: a moment, if at all."""
+        process, deadline = self._holder(name), time.monotonic() + _LEAVE_TIMEOUT_S
+        while process is not None and time.monotonic() < deadline:
+            if _plug_of(container_id) not in holder.plugged(process.pid):
+                return
+            time.sleep(_LEAVE_POLL_S)
 
     def _list(self) -> Sequence[NamedNetwork]:
         found = []
@@ -265,12 +275,12 @@ class Networks:
         return process.pid
 
     def _members(self, name: str) -> Sequence[Member]:
-        """Those whose taps are there; the others' entries go."""
+        """Those whose plugs are there; the others' entries go."""
         process = self._holder(name)
-        taps = frozenset() if process is None else holder.plugged(process.pid)
+        plugs = frozenset() if process is None else holder.plugged(process.pid)
         found = []
         for path in (self._home / name / "members").iterdir():
-            if _tap_of(path.name) not in taps:
+            if _plug_of(path.name) not in plugs:
                 path.unlink(missing_ok=True)
                 continue
             try:
@@ -287,7 +297,7 @@ def names_of(members: Iterable[Member]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _tap_of(container_id: str) -> str:
+def _plug_of(container_id: str) -> str:
     return f"t{container_id[:12]}"
 
 

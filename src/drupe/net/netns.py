@@ -7,22 +7,14 @@ the IP addresses, as it would answer in the container's place. Frames go by a pa
 from __future__ import annotations
 
 import json
-import socket
-import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from drupe import process
 from drupe.errors import CommandError, HostError, SpecError
+from drupe.net.packet import open_packet
 
 _DEVICE = "eth0"
-
-_SOL_PACKET = 263
-_PACKET_ADD_MEMBERSHIP, _PACKET_VNET_HDR, _PACKET_IGNORE_OUTGOING = 1, 15, 23
-_PACKET_MR_PROMISC = 1
-_ETH_P_ALL = 3
-_BUFFER_BYTES = 4 << 20
-"""Source of the numbers: linux/if_packet.h, linux/if_ether.h."""
 
 
 class Taken(NamedTuple):
@@ -84,23 +76,10 @@ def take_over(path: str, device: str) -> Taken:
         for entry in _ask(path, [family, "route", "show", "dev", device])
         if entry.get("protocol") != "kernel"
     )
-    descriptor = process.open_elsewhere((path,), lambda: _open(device))
+    descriptor = process.open_elsewhere((path,), lambda: open_packet(device))
     _run(path, ["addr", "flush", "dev", device])
     _run(path, ["link", "set", device, "up"])
     return Taken(descriptor, link["address"], link["mtu"], addresses, routes)
-
-
-def _open(device: str) -> int:
-    frames = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    frames.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
-    frames.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-        frames.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
-    frames.bind((device, _ETH_P_ALL))
-    index = socket.if_nametoindex(device)
-    request = struct.pack("iHH8s", index, _PACKET_MR_PROMISC, 0, b"")
-    frames.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, request)
-    return frames.detach()
 
 
 def _route(entry: dict[str, Any]) -> tuple[str, str, int]:
