@@ -27,7 +27,8 @@ def needs(*controllers: str) -> pytest.MarkDecorator:
 def state_of(cli: Cli, container: str) -> tuple[int, dict[str, Path]]:
     """Its kernel's process, and its groups."""
     (told,) = json.loads(cli.out("inspect", container))
-    return told["state"]["pid"], {name: Path(path) for name, path in told["groups"].items()}
+    groups = told["control_groups"]
+    return told["state"]["pid"], {name: Path(path) for name, path in groups.items()}
 
 
 def until_log(cli: Cli, container: str, text: str) -> None:

@@ -121,9 +121,9 @@ def test_a_terminal_that_is_closed(cli: Cli, tmp_path: Path) -> None:
     assert cli.out("ps", "-aq") == ""
 
 
-def test_t_needs_a_terminal(cli: Cli) -> None:
-    refused = cli("run", "--rm", "-t", "busybox", "true", status=125)
-    assert b"failed to use -t: standard input is not a terminal" in refused.stderr
+def test_it_needs_a_terminal(cli: Cli) -> None:
+    refused = cli("run", "--rm", "-it", "busybox", "true", status=125)
+    assert b"failed to use -it: standard input is not a terminal" in refused.stderr
 
 
 def test_a_shell_is_taken_up_again(cli: Cli) -> None:

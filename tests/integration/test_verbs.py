@@ -192,7 +192,8 @@ def test_two_commands_at_once_on_one_name(cli: Cli) -> None:
         assert b"failed to use name 'same'" in failed.stderr
     with ThreadPoolExecutor(4) as pool:
         removed = list(pool.map(lambda _: cli("rm", "-f", "same", status=None), range(4)))
-    assert [d.returncode for d in removed].count(0) == 1
+    assert [d.returncode for d in removed] == [0, 0, 0, 0]
+    assert [d.stdout for d in removed].count(b"same\n") == 1
 
 
 def test_removed_when_it_ends(cli: Cli, private_home: Home) -> None:

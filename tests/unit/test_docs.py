@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from drupe.cli.aliases import shortened
 from drupe.cli.main import VERBS
 from drupe.cli.parser import parse
 from drupe.jail.policy import NARROWED, REFUSED, WRITTEN, Argument, Rule, rules
@@ -98,7 +99,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("name", "line"), COMMANDS)
 def test_commands_can_be_given(name: str, line: str) -> None:
-    verb, *rest = arguments(line)
+    verb, *rest = shortened(arguments(line))
     assert verb in VERBS, f"{name}: {line}"
     parse(verb, VERBS[verb], import_module(f"drupe.cli.{verb}"), rest)
 

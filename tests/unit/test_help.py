@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drupe.cli.aliases import shortened
 from drupe.cli.complete import FILES, answer
 from drupe.cli.completion import SCRIPTS
 from drupe.cli.help import Lesson, lesson, overview
@@ -57,7 +58,7 @@ def test_examples_can_be_given(verb: str, line: str) -> None:
     commands = [command for command in lines if command.startswith("drupe ")]
     given = [arguments(command) for command in commands]
     assert verb in [name for name, *_ in given]
-    for name, *rest in given:
+    for name, *rest in map(shortened, given):
         parse(name, VERBS[name], import_module(f"drupe.cli.{name}"), rest)
 
 
@@ -89,6 +90,10 @@ def named(private_home: Home) -> None:
         ("drupe kernel ls --q", {"--quiet"}),
         ("drupe kernel ls --format ", {"table", "json"}),
         ("drupe kernel ls --format=j", {"json"}),
+        ("drupe container lo", {"logs"}),
+        ("drupe container logs ", {"web"}),
+        ("drupe image pru", {"prune"}),
+        ("drupe system inf", {"info"}),
         ("drupe stop ", {"web"}),
         ("drupe stop a w", {"web"}),
         ("drupe stop --time ", set()),

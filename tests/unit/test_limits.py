@@ -129,11 +129,14 @@ def test_bounds_are_written(tmp_path: Path, version: int) -> None:
         assert groups.read("memory", "memory.max") == str(1 << 28)
         assert groups.read("cpu", "cpu.max") == "25000 100000"
         assert groups.read("cpu", "cpu.weight") == "39"
+    groups.set(Bounds(memory_bytes=1 << 28, pids=99))
+    lifted = {1: ("cpu.cfs_quota_us", "-1"), 2: ("cpu.max", "max 100000")}
+    assert groups.read("cpu", lifted[version][0]) == lifted[version][1]
 
 
 @given(st.integers(2, 262_144))
 def test_weights_are_within_their_bounds(shares: int) -> None:
-    ((_, weight),) = settings(Bounds(cpu_shares=shares), 2)["cpu"]
+    weight = dict(settings(Bounds(cpu_shares=shares), 2)["cpu"])["cpu.weight"]
     assert 1 <= int(weight) <= 10_000
 
 
@@ -171,6 +174,7 @@ def test_the_hosts_bounds_leave_room_for_the_kernel_itself() -> None:
 
 def test_limits_are_what_they_say() -> None:
     assert parse_cpus("0.5") == 0.5
+    assert parse_cpus("0") == 0  # no limit
     assert parse_cpuset(f"{MINE[0]}-{MINE[0]},{MINE[-1]}") == tuple(sorted({MINE[0], MINE[-1]}))
     assert (check_pids(-1), check_pids(0), check_pids(7)) == (0, 0, 7)
     assert (check_cpu_shares(0), check_cpu_shares(2)) == (0, 2)
@@ -179,7 +183,7 @@ def test_limits_are_what_they_say() -> None:
 @pytest.mark.parametrize(
     ("parse", "wrong", "message"),
     [
-        (parse_cpus, "0", "failed to use cpus '0': not a share of processors"),
+        (parse_cpus, "0.001", "failed to use cpus '0.001': not a share of processors"),
         (parse_cpus, "nan", "failed to use cpus 'nan'"),
         (parse_cpus, "9999", "failed to use cpus '9999'"),
         (parse_cpus, "half", "failed to use cpus 'half'"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import NamedTuple
 
+from drupe.cli.aliases import ALIASES, shortened
 from drupe.cli.parser import Parser, make_parser
 
 FILES = ":files"
@@ -51,13 +52,17 @@ def candidates(words: Sequence[str], verbs: Mapping[str, str]) -> list[Candidate
     """All that could stand in the place of the last word; ``words`` begin behind "drupe"."""
     if words[0] == "--debug" and len(words) > 1:
         words = words[1:]
+    words = shortened(words)
     if len(words) < 2:
         return [Candidate(*item) for item in verbs.items()] + [Candidate("--help")]
     verb = words[0]
     if verb not in verbs:
         return []
     parser: Parser = make_parser(verb, verbs[verb], import_module(f"drupe.cli.{verb}"))
-    return _in_verb(parser, list(words[1:-1]), words[-1])
+    found = _in_verb(parser, list(words[1:-1]), words[-1])
+    if len(words) == 2:
+        found += [Candidate(name, verbs[meant]) for name, meant in ALIASES.get(verb, {}).items()]
+    return found
 
 
 def _in_verb(parser: Parser, before: list[str], word: str) -> list[Candidate]:

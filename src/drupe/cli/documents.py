@@ -21,14 +21,16 @@ def add_format(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def show_documents(documents: Sequence[Mapping[str, object]], form: str) -> None:
-    """Prints what is known of each thing.
+def show_documents(
+    documents: Sequence[Mapping[str, object]], form: str, *, alone: bool = False
+) -> None:
+    """Prints what is known of each thing; ``alone``: JSON is that of the only one, not a list.
 
     Raises:
         SpecError: the format is none, or names a field that is not there.
     """
     if form == "json":
-        print_json(documents)
+        print_json(documents[0] if alone else documents)
         return
     template = parse_template(form)
     for document in documents:

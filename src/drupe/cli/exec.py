@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    if args.tty and not args.detach:
-        terminal.require("-t")
+    if args.tty and args.interactive and not args.detach:
+        terminal.require("-it")
     check_detach_keys(args.detach_keys)
     record = open_store().find(args.container)
     spec = record.spec

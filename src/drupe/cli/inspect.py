@@ -49,6 +49,6 @@ def _describe(record: Record) -> dict[str, object]:
             "health": None if condition.health is None else encode(condition.health),
         },
         "directory": str(record.directory),
-        "groups": {name: path for name, (path, _) in groups_of(record).paths.items()},
+        "control_groups": {name: path for name, (path, _) in groups_of(record).paths.items()},
         "jail": platform.describe(machine_spec(spec)),
     }

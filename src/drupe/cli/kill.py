@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-s", "--signal", default="KILL", help="a name or a number (default: %(default)s)"
     )
-    add_containers(parser)
+    add_containers(parser, every="all that run")
 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
     number = parse_signal(args.signal)
-    return for_each(args.containers, lambda _, record: lifecycle.kill(record, number))
+    return for_each(args, lambda _, record: lifecycle.kill(record, number))

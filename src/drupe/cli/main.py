@@ -13,6 +13,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from drupe.cli.aliases import shortened
+
 if TYPE_CHECKING:
     from drupe.errors import DrupeError
 
@@ -32,7 +34,7 @@ TOPICS = {
         "wait": "wait until containers have ended, print their exit status; or are healthy",
         "rename": "give a container another name",
         "rm": "remove containers",
-        "container": "remove all containers that do not run; the verbs above by long names",
+        "container": "remove all containers that do not run; other verbs by long names",
     },
     "What goes on in a container": {
         "exec": "run another program in a running container",
@@ -57,18 +59,19 @@ TOPICS = {
         "save": "write images to an archive",
         "import": "make an image of the files of a root",
         "history": "show how an image was made",
-        "image": "all of that, and inspect and prune",
+        "image": "show everything about images, remove unused ones; other verbs by long names",
         "login": "tell a registry who you are",
         "logout": "forget who you are at a registry",
     },
-    "Networks": {
+    "Networks and volumes": {
         "network": "make, list, show and remove networks that containers share",
+        "volume": "make, list, show and remove volumes",
     },
     "This host": {
         "kernel": "list, build, show and remove container kernels",
-        "system": "look at this host",
+        "info": "show what drupe has and uses on this host",
+        "system": "look at this host: what it offers and lacks, what lies on its disk",
         "completion": "print what makes a shell complete drupe's words",
-        "volume": "make, list and remove volumes",
         "version": "show versions",
     },
 }
@@ -131,6 +134,8 @@ def _mind_interrupts() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [*arguments[1:], "--help"]
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         from drupe.cli.help import overview
 
@@ -142,11 +147,13 @@ def _dispatch(arguments: list[str]) -> int:
         for line in answer(arguments[1], arguments[2:], VERBS):
             print(line)
         return 0
+    arguments = shortened(arguments)
     verb = "version" if arguments[0] in {"-v", "--version"} else arguments[0]
     if verb not in VERBS:
+        from drupe.cli.absent import verb_hint
         from drupe.errors import SpecError
 
-        raise SpecError(f"failed to run '{verb}': no such verb", hint="'drupe --help' lists them")
+        raise SpecError(f"failed to run '{verb}': no such verb", hint=verb_hint(verb))
     from drupe.cli.parser import parse
 
     module = importlib.import_module(f"drupe.cli.{verb}")

@@ -46,9 +46,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises SpecError for bad arguments."""
+        from drupe.cli.absent import option_hint
+
         raise SpecError(
             f"failed to read the arguments of '{self.prog}': {message}",
-            hint=f"'{self.prog} --help' lists them",
+            hint=option_hint(message) or f"'{self.prog} --help' lists them",
         )
 
     def format_help(self) -> str:

@@ -13,9 +13,9 @@ SEE_ALSO = ("unpause", "stop")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    add_containers(parser)
+    add_containers(parser, every="all that run")
 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    return for_each(args.containers, lambda _, record: pause(record))
+    return for_each(args, lambda _, record: pause(record))

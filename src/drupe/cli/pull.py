@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     add_tls(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="print the image's id only")
+    parser.add_argument("--platform", help="linux/amd64, which is what is taken anyway")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="[REGISTRY/]NAME[:TAG|@DIGEST]")
 
 
@@ -26,8 +27,11 @@ def main(args: argparse.Namespace) -> int:
     from drupe.cli.progress import Display
     from drupe.cli.several import each
     from drupe.image.pull import pull
+    from drupe.platform.registry import check_image_platform
 
     checked = tls(args)
+    if args.platform is not None:
+        check_image_platform(args.platform)
 
     def bring(name: str) -> None:
         with Display(quiet=args.quiet) as display:

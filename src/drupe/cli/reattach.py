@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     record = store.find(args.container)
     spec = record.spec
     stdin = spec.stdin and not args.no_stdin
-    if spec.terminal:
+    if spec.terminal and stdin:
         terminal.require("reattach")
     with lifecycle.reattached(record) as session:
         if spec.terminal:

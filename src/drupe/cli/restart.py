@@ -17,7 +17,7 @@ SEE_ALSO = ("start", "stop")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     add_grace(parser)
-    add_containers(parser)
+    add_containers(parser, every="all that run")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -27,4 +27,4 @@ def main(args: argparse.Namespace) -> int:
     def act(store: Store, record: Record) -> None:
         restart(store, record, signal=signal, grace_s=grace_s)
 
-    return for_each(args.containers, act)
+    return for_each(args, act)

@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
     request = container.build_request(args, remove=args.rm, log=args.detach or not args.rm)
-    if args.tty and not args.detach:
-        terminal.require("-t")
+    if args.tty and args.interactive and not args.detach:
+        terminal.require("-it")
     check_detach_keys(args.detach_keys)
     name = None if args.name is None else check_name(args.name)
     container.bring_image(request)

@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     def start(store: Store, record: Record) -> None:
         ensure_started(store, record)
 
-    return for_each(args.containers, start)
+    return for_each(args, start)
 
 
 def _attached(args: argparse.Namespace) -> int:
@@ -56,8 +56,8 @@ def _attached(args: argparse.Namespace) -> int:
     record = store.find(args.containers[0])
     spec = record.spec
     stdin = args.interactive and spec.stdin
-    if spec.terminal:
-        terminal.require("-a")
+    if spec.terminal and stdin:
+        terminal.require("-i")
     window = terminal.size() if spec.terminal else None
     with started(store, record, stdin=stdin, window=window) as session:
         foreground = Foreground(store, record)

@@ -21,7 +21,7 @@ SEE_ALSO = ("kill", "rm")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     add_grace(parser)
-    add_containers(parser)
+    add_containers(parser, every="all that run")
 
 
 def add_grace(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,7 @@ def add_grace(parser: argparse.ArgumentParser) -> None:
     add(
         "-t",
         "--time",
+        "--timeout",
         metavar="SECONDS",
         help="time between the signal and SIGKILL (default: the container's --stop-timeout)",
     )
@@ -53,4 +54,4 @@ def main(args: argparse.Namespace) -> int:
     def stop(_: Store, record: Record) -> None:
         lifecycle.stop(record, signal=signal, grace_s=grace_s)
 
-    return for_each(args.containers, stop)
+    return for_each(args, stop)

@@ -19,8 +19,9 @@ def attach(
     """Runs until the session's process ends; its status, or None if it was detached from."""
     with ExitStack() as stack:
         keys = detach_bytes(detach_keys) if tty and stdin else b""
-        wakeup = stack.enter_context(terminal.signals(terminal=tty))
-        if tty:
+        typed = tty and stdin
+        wakeup = stack.enter_context(terminal.signals(window=tty, keys=typed))
+        if typed:
             stack.enter_context(terminal.raw())
 
         def on_signal(number: int) -> None:

@@ -57,13 +57,14 @@ def raw() -> Iterator[None]:
 
 
 @contextmanager
-def signals(*, terminal: bool) -> Iterator[int]:
+def signals(*, window: bool, keys: bool) -> Iterator[int]:
     """Yields a descriptor that delivers the numbers of signals that concern the guest.
 
-    In a terminal that is its size; keys such as ctrl-c go through as bytes. Otherwise the signals
-    that end or prod a program.
+    ``window``: its terminal follows the size of the caller's. ``keys``: keys such as ctrl-c go
+    through as bytes; otherwise they are signals, which go on to the guest.
     """
-    caught = [signal.SIGWINCH, signal.SIGTERM, signal.SIGHUP] if terminal else list(_FORWARDED)
+    caught = [signal.SIGTERM, signal.SIGHUP] if keys else list(_FORWARDED)
+    caught += [signal.SIGWINCH] * window
     read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     before = {number: signal.signal(number, lambda *_: None) for number in caught}
     old = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)

@@ -20,7 +20,7 @@ SEE_ALSO = ("run", "stats")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     add = parser.add_argument
-    add("--cpus", metavar="N", help="processors' worth of time")
+    add("--cpus", metavar="N", help="processors' worth of time; 0: no limit")
     add("-c", "--cpu-shares", type=int, metavar="N", help="weight against other containers")
     add("--cpuset-cpus", metavar="LIST", help="processors of the host to run on: 0-2,5")
     add("--pids-limit", type=int, metavar="N", help="processes and threads; 0: no limit")
@@ -43,4 +43,4 @@ def main(args: argparse.Namespace) -> int:
     def change(store: Store, record: Record) -> None:
         update(store, record, changes)
 
-    return for_each(args.containers, change)
+    return for_each(args, change)

@@ -39,4 +39,4 @@ def main(args: argparse.Namespace) -> int:
         lifecycle.await_condition(record, args.condition, timeout_s)
         return str(args.condition)
 
-    return for_each(args.containers, wait)
+    return for_each(args, wait)

@@ -108,10 +108,12 @@ def change(record: Record, spec: ContainerSpec, pid: int) -> None:
         HostError: this host refused, or grants no control group for them.
     """
     limits = host_bounds(spec.memory_bytes, spec.limits)
-    groups, held = Groups.plan(_name(record), limits), groups_of(record)
+    # Those that it is in already are kept, with bounds that bound nothing.
+    planned = Groups.plan(_name(record), limits)
+    groups = Groups.at({**groups_of(record).paths, **planned.paths})
     check_granted(spec.limits, groups)
     if groups.controllers:
-        write_json(groups_file(record), {**held.paths, **groups.paths}, sync=False)
+        write_json(groups_file(record), groups.paths, sync=False)
         groups.make(limits)
         confine(groups, pid)
     if spec.limits.cpuset:

@@ -30,7 +30,7 @@ class Limits(NamedTuple):
 
 
 def parse_cpus(text: str) -> float:
-    """Processors' worth of time: 0.5, 2.
+    """Processors' worth of time: 0.5, 2; 0: as many as there are.
 
     Raises:
         SpecError: not a number, or more than the host has.
@@ -40,10 +40,10 @@ def parse_cpus(text: str) -> float:
         cpus = float(text)
     except ValueError:
         cpus = math.nan
-    if not 0.01 <= cpus <= most:
+    if cpus != 0 and not 0.01 <= cpus <= most:
         raise SpecError(
             f"failed to use cpus '{text}': not a share of processors",
-            hint=f"0.01 to {most}, which is all there are",
+            hint=f"0.01 to {most}, which is all there are; 0: no limit",
         )
     return cpus
 

@@ -50,7 +50,7 @@ from drupe.image.find import find_image
 from drupe.image.store import Image
 from drupe.kbuild.kernels import find_initramfs, find_kernel
 from drupe.oci.config import ImageConfig
-from drupe.platform.registry import default_platform, find_platform
+from drupe.platform.registry import choose_platform
 from drupe.store.paths import state_home
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -158,7 +158,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         SpecError: something is wrong with the request.
         NotFoundError: there is no such image or kernel.
     """
-    platform = find_platform(wanted.platform or default_platform()).name
+    platform = choose_platform(wanted.platform).name
     image, rootfs = _root(wanted)
     defaults = ImageConfig() if image is None else image.config
     kernel = find_kernel(wanted.kernel)

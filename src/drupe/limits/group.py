@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from drupe.limits.hierarchy import Parent, find_parents
 PERIOD_US = 100_000
 """Over which a share of the processors is counted, as docker does."""
 
+_USUAL_SHARES, _USUAL_WEIGHT = 1024, 100
 _REMOVE_TRIES = 100
 _REMOVE_PAUSE_S = 0.02
 
@@ -42,8 +43,8 @@ Setting = tuple[str, str]
 
 
 def settings(bounds: Bounds, version: int) -> Mapping[str, Sequence[Setting]]:
-    """Controller → what to write, in that order, for the bounds that are there."""
-    wanted: dict[str, list[Setting]] = {}
+    """Controller → what to write, in order, for bounds that are there; for processors always."""
+    wanted: dict[str, list[Setting]] = {"cpu": _cpu(bounds, version)}
     if bounds.memory_bytes:
         most = str(bounds.memory_bytes)
         wanted["memory"] = (
@@ -53,25 +54,27 @@ def settings(bounds: Bounds, version: int) -> Mapping[str, Sequence[Setting]]:
         )
     if bounds.pids:
         wanted["pids"] = [("pids.max", str(bounds.pids))]
-    if bounds.cpus or bounds.cpu_shares:
-        wanted["cpu"] = list(_cpu(bounds, version))
     if bounds.cpuset:
         wanted["cpuset"] = [("cpuset.cpus", ",".join(map(str, bounds.cpuset)))]
     return wanted
 
 
-def _cpu(bounds: Bounds, version: int) -> Iterator[Setting]:
+def _cpu(bounds: Bounds, version: int) -> list[Setting]:
+    """What lifts a bound that was there before, too."""
     quota = max(1000, round(bounds.cpus * PERIOD_US))
-    if bounds.cpus and version == 1:
-        yield "cpu.cfs_period_us", str(PERIOD_US)
-        yield "cpu.cfs_quota_us", str(quota)
-    elif bounds.cpus:
-        yield "cpu.max", f"{quota} {PERIOD_US}"
-    if bounds.cpu_shares and version == 1:
-        yield "cpu.shares", str(bounds.cpu_shares)
-    elif bounds.cpu_shares:
-        # The kernel's documented mapping of 2..262144 to 1..10000.
-        yield "cpu.weight", str(1 + (bounds.cpu_shares - 2) * 9999 // 262_142)
+    shares = bounds.cpu_shares
+    if version == 1:
+        return [
+            ("cpu.cfs_period_us", str(PERIOD_US)),
+            ("cpu.cfs_quota_us", str(quota if bounds.cpus else -1)),
+            ("cpu.shares", str(shares or _USUAL_SHARES)),
+        ]
+    # The kernel's documented mapping of 2..262144 to 1..10000.
+    weight = 1 + (shares - 2) * 9999 // 262_142 if shares else _USUAL_WEIGHT
+    return [
+        ("cpu.max", f"{quota if bounds.cpus else 'max'} {PERIOD_US}"),
+        ("cpu.weight", str(weight)),
+    ]
 
 
 _OPTIONAL = {"memory.swap.max", "memory.memsw.limit_in_bytes", "memory.oom.group"}
@@ -89,11 +92,17 @@ class Groups:
     def plan(cls, name: str, bounds: Bounds, parents: Mapping[str, Parent] | None = None) -> Groups:
         """The groups that bounds need and this host grants; nothing is made yet."""
         found = find_parents() if parents is None else parents
+        needed = {
+            "memory": bounds.memory_bytes,
+            "pids": bounds.pids,
+            "cpu": bounds.cpus or bounds.cpu_shares,
+            "cpuset": bounds.cpuset,
+        }
         return cls(
             {
                 controller: Parent(found[controller].path / name, found[controller].version)
-                for controller in ("memory", "pids", "cpu", "cpuset")
-                if controller in found and settings(bounds, 2).get(controller)
+                for controller, bound in needed.items()
+                if bound and controller in found
             }
         )
 

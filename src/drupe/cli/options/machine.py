@@ -19,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="memory of the container, its kernel included "
         f"(default: {MEMORY_DEFAULT_BYTES >> 20}m)",
     )
-    add("--platform", help=f"what runs its kernel: {', '.join(NAMES)} (default: ${VARIABLE} or um)")
+    add(
+        "--platform",
+        help=f"what runs its kernel: {', '.join(NAMES)} (default: ${VARIABLE} or um); "
+        "docker's linux/amd64 is taken, too, as images are of that one",
+    )
     add(
         "--kernel",
         default="general",

@@ -1,0 +1,52 @@
+"""What somebody who comes from docker or podman types on a day, where no other test is about it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.integration.conftest import Cli
+
+
+def test_help_of_a_verb_by_either_name(cli: Cli) -> None:
+    assert cli.out("help", "logs") == cli.out("logs", "--help")
+    assert cli.out("help", "volume", "ls").startswith("usage: drupe volume ls")
+    assert cli.out("container", "logs", "--help") == cli.out("logs", "--help")
+
+
+def test_what_is_not_there_says_why(cli: Cli) -> None:
+    for arguments, reason in (
+        (("compose", "up"), b"'drupe network --help'"),
+        (("attach", "web"), b"'drupe reattach'"),
+        (("run", "--gpus", "all", "busybox"), b"graphics processors cannot be used"),
+        (("run", "--pid=host", "busybox"), b"none of the host's processes"),
+        (("run", "--platform", "linux/arm64", "busybox"), b"programs for linux/amd64"),
+        (("pull", "--platform", "linux/s390x", "busybox"), b"programs for linux/amd64"),
+    ):
+        assert reason in cli(*arguments, status=125).stderr, arguments
+
+
+def test_info_counts(cli: Cli) -> None:
+    cli("create", "--name", "c", "--platform", "linux/amd64", "busybox", "true")
+    (told,) = [json.loads(cli.out("info", "--format", "json"))]
+    assert (told["Containers"], told["ContainersStopped"], told["Images"]) == (1, 1, 1)
+    assert cli.out("system", "info", "-f", "{{.Containers}} {{.OSType}}") == "1 linux"
+    assert "Containers: 1\n" in cli.out("info")
+    cli("rm", "c")
+
+
+def test_all_of_them(cli: Cli) -> None:
+    assert b"none given" in cli("stop", status=125).stderr
+    cli("run", "-d", "--name", "a", "busybox", "sleep", "1000")
+    cli("create", "--name", "b", "busybox", "true")
+    assert b"both names and --all" in cli("stop", "-a", "b", status=125).stderr
+    assert cli.out("pause", "--all") == "a"
+    assert cli.out("unpause", "--all") == "a"
+    assert cli.out("stop", "--timeout", "0", "-a") == "a"
+    assert cli.out("rm", "-a").split() == ["a", "b"]
+    gone = cli("rm", "-f", "a")
+    assert (gone.stdout, b"no such container" in gone.stderr) == (b"", True)
+
+
+def test_a_terminal_without_anybody_at_it(cli: Cli) -> None:
+    done = cli("run", "--rm", "-t", "busybox", "sh", "-c", "tty; stty size")
+    assert done.stdout == b"/dev/pts/0\r\n24 80\r\n"
