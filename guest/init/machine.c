@@ -78,6 +78,7 @@ int machine_boot(const struct boot *boot, char *text, size_t size)
 {
 	int error = mounts_make(boot, &pts, text, size);
 
+	network_open_to_all();
 	for (uint32_t i = 0; i < boot->sysctl_count && !error; i++)
 		error = write_sysctl(&boot->sysctls[i], text, size);
 	if (error)

@@ -80,20 +80,34 @@ static int raise_loopback(int kernel)
 	return ask(kernel, &request);
 }
 
-/* Nothing to set in a kernel that knows no IPv6 */
-static void set_ipv6(const char *interface, const char *name, const char *value)
+/* @name: below /proc/sys/net; there may be none, in a kernel that lacks what it sets */
+static void set(const char *name, const char *value)
 {
 	char path[128];
 	ssize_t ignored = 0;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", interface, name);
+	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	ignored += write(fd, value, strlen(value));
 	(void)ignored;
 	close(fd);
+}
+
+static void set_ipv6(const char *interface, const char *name, const char *value)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "ipv6/conf/%s/%s", interface, name);
+	set(path, value);
+}
+
+void network_open_to_all(void)
+{
+	set("ipv4/ip_unprivileged_port_start", "0");
+	set("ipv4/ping_group_range", "0 2147483647");
 }
 
 /* @indices: what the kernel calls each of the platform's devices */

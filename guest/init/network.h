@@ -7,6 +7,12 @@
 
 struct boot_network;
 
+/*
+ * Any user may have any port, and send pings, as in containers elsewhere; settings that the container
+ * asks for come later, and count more.
+ */
+void network_open_to_all(void);
+
 /* Makes all that is wanted, and the loopback. 0, or an errno with the reason in @text. */
 int network_make(const struct boot_network *network, char *text, size_t size);
 

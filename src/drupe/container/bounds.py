@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from drupe.container.limits import Limits
-from drupe.container.processes import machine_processes
+from drupe.container.processes import machine_processes, network_process
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.errors import HostError
@@ -101,6 +101,17 @@ def confine(groups: Groups, pid: int) -> None:
         joined |= left
 
 
+def confine_network(groups: Groups, record: Record) -> None:
+    """Puts a container's user-mode network into the groups of its machine.
+
+    Raises:
+        HostError: this host refused.
+    """
+    network = network_process(record) if groups.controllers else None
+    if network is not None:
+        groups.join(network.pid)
+
+
 def change(record: Record, spec: ContainerSpec, pid: int) -> None:
     """Has a machine that runs keep to other limits.
 
@@ -116,6 +127,7 @@ def change(record: Record, spec: ContainerSpec, pid: int) -> None:
         write_json(groups_file(record), groups.paths, sync=False)
         groups.make(limits)
         confine(groups, pid)
+        confine_network(groups, record)
     if spec.limits.cpuset:
         for process in machine_processes(pid):
             place(spec, process)

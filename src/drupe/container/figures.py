@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drupe.container.lifecycle import ANSWER_TIMEOUT_S, running
-from drupe.container.processes import machine_processes
+from drupe.container.processes import machine_processes, network_process
 from drupe.container.record import Record
 from drupe.errors import StateError
 from drupe.guest.figures import Inside, Task, ask_figures, ask_processes
@@ -24,9 +24,9 @@ class Figures(NamedTuple):
     """What a container uses at one moment.
 
     Attributes:
-        cpu_ns: processor time of the host, of its whole machine, since its start.
+        cpu_ns: processor time of the host, of all its processes there, since its start.
         memory_bytes: memory of the host in its memory file, and what its processes have beside it.
-        host_processes: processes of the host that are its machine.
+        host_processes: processes of the host that are its machine, and its network.
         inside: what its own kernel counts.
     """
 
@@ -48,7 +48,8 @@ def figures(record: Record) -> Figures:
     pid = condition.pid
     if pid is None:
         raise StateError(f"failed to look into container '{record.spec.name}': it has ended")
-    machine = machine_processes(pid)
+    network = network_process(record)
+    machine = machine_processes(pid) + ([] if network is None else [network.pid])
     return Figures(
         sum(map(_cpu_ns, machine)),
         _memory_file_bytes(pid) + sum(map(_private_bytes, machine)),

@@ -10,11 +10,9 @@ import os
 from contextlib import suppress
 
 from drupe.container import bounds
+from drupe.container.processes import NETWORK
 from drupe.container.record import Record
 from drupe.net import passt
-
-NETWORK = "network.json"
-"""The file that says which process is the container's network."""
 
 
 def release(record: Record) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from drupe.container import layer
-from drupe.container.bounds import confine, make_groups, place
+from drupe.container.bounds import confine, confine_network, make_groups, place
 from drupe.container.connection import connected
-from drupe.container.holdings import NETWORK
+from drupe.container.processes import NETWORK
 from drupe.container.record import Record
 from drupe.container.spec import ContainerSpec
 from drupe.container.storage import DISK
@@ -141,6 +141,7 @@ def start_machine(
             confine(groups, pid)
             send_frames(record, session, frames)
             connection.wait_ready()
+            confine_network(groups, record)
         except BaseException:
             session.close()
             raise

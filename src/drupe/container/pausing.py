@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from drupe.container.processes import machine_processes
+from drupe.container.processes import machine_processes, network_process
 from drupe.container.record import Record, State
 from drupe.errors import HostError, StateError
 from drupe.store.liveness import STOPPED, ProcessId
@@ -22,7 +22,9 @@ _POLL_S = 0.001
 
 
 def pause(record: Record) -> None:
-    """Stops all of a container's processes, its kernel the first.
+    """Stops all of a container's processes, its kernel the first, its network the last.
+
+    Who connects to a published port then waits: the host's kernel accepts in the network's place.
 
     Raises:
         StateError: it does not run, or is paused already.
@@ -36,12 +38,13 @@ def pause(record: Record) -> None:
         if letter is None:
             raise StateError(f"failed to pause container '{record.spec.name}': it has ended")
         if time.monotonic() > deadline:
-            _go_on(kernel)
+            _go_on(record, kernel)
             raise HostError(f"failed to pause container '{record.spec.name}': it does not stop")
         time.sleep(_POLL_S)
     for process in machine_processes(kernel.pid)[1:]:
         # One that is traced stops for its tracer at any signal: at this one as for its next tick.
         _signal(process, signal.SIGALRM if _is_traced(process) else signal.SIGSTOP)
+    _signal_network(record, signal.SIGSTOP)
 
 
 def unpause(record: Record) -> None:
@@ -50,7 +53,7 @@ def unpause(record: Record) -> None:
     Raises:
         StateError: it is not paused.
     """
-    _go_on(_kernel(record, {State.PAUSED}, "unpause"))
+    _go_on(record, _kernel(record, {State.PAUSED}, "unpause"))
 
 
 def ensure_unpaused(record: Record) -> None:
@@ -68,11 +71,18 @@ def _kernel(record: Record, states: set[State], verb: str) -> ProcessId:
     return process
 
 
-def _go_on(kernel: ProcessId) -> None:
+def _go_on(record: Record, kernel: ProcessId) -> None:
     """The first process goes on last: once it does, all do."""
+    _signal_network(record, signal.SIGCONT)
     for process in reversed(machine_processes(kernel.pid)):
         if not _is_traced(process):
             _signal(process, signal.SIGCONT)
+
+
+def _signal_network(record: Record, number: int) -> None:
+    network = network_process(record)
+    if network is not None:
+        _signal(network.pid, number)
 
 
 def _is_traced(pid: int) -> bool:

@@ -164,6 +164,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
     kernel = find_kernel(wanted.kernel)
     mounts = parse_mounts(wanted.volumes, wanted.mounts)
     storage = _storage(wanted, mounts)
+    hostname = check_hostname(wanted.hostname or container_id[:12])
     return ContainerSpec(
         id=container_id,
         name=name,
@@ -175,10 +176,10 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
         image_name=wanted.image or "",
         image_id="" if image is None else image.id,
         rootfs=rootfs,
-        hostname=check_hostname(wanted.hostname or container_id[:12]),
+        hostname=hostname,
         volumes=_volumes(wanted, mounts, defaults, storage),
         args=_command(wanted, defaults),
-        env={"PATH": _PATH, **defaults.env, **wanted.env},
+        env={"PATH": _PATH, "HOSTNAME": hostname, **defaults.env, **wanted.env},
         cwd=wanted.cwd or defaults.cwd or "/",
         user=wanted.user or defaults.user,
         groups=wanted.groups,

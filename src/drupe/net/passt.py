@@ -131,6 +131,20 @@ class UserNetwork:
             self._daemon.close()
 
 
+def process_of(record: Path) -> ProcessId | None:
+    """The passt that is on record in this file, if it is there still.
+
+    Raises:
+        HostError: the file cannot be read.
+        StateError: it is spoilt.
+    """
+    try:
+        found = decode(ProcessId, read_json(record), "the process of a network")
+    except FileNotFoundError:
+        return None
+    return found if found.alive() else None
+
+
 def end(record: Path) -> None:
     """Ends the passt that is on record in this file, if it is there still, and removes the file.
 
@@ -141,10 +155,9 @@ def end(record: Path) -> None:
         HostError: the file cannot be read.
         StateError: it is spoilt.
     """
-    try:
-        decode(ProcessId, read_json(record), "the process of a network").kill()
-    except FileNotFoundError:
-        return
+    found = process_of(record)
+    if found is not None:
+        found.kill()
     record.unlink(missing_ok=True)
 
 
