@@ -25,12 +25,16 @@ from typing import Any
 from bench.footprint import Footprint, footprint, naming, with_descendants
 from bench.measure import print_table, save
 from bench.peers import Peer, make_bundle, without_hybrid_cgroups, working
+from drupe.container.processes import NETWORK
 from drupe.platform.registry import NAMES
 
 GOAL_BYTES = 12 * 1000**2
 GOAL_COUNT = 100
 SETTLE_S = 3.0
 """How long all are left alone before anything is measured."""
+
+_PATIENCE_S = (0.5, 1.0, 2.0, 4.0)
+"""How long a runtime is waited for between attempts to remove a container."""
 
 _PROGRAM = ["/bin/busybox", "sleep", "1000000"]
 _PEERS = ("crun", "runc", "runsc")
@@ -75,9 +79,11 @@ class Drupe(Side):
         self._run("rm", "-f", container)
 
     def processes(self, container: str) -> set[int]:
-        """Its kernel's, and whatever serves it from outside."""
+        """Its kernel's, its network's, and whatever else serves it from outside."""
         told = self._inspect(container)
-        return with_descendants([told["state"]["pid"]]) | naming(told["id"])
+        network = Path(told["directory"], NETWORK)
+        own = [json.loads(network.read_text())["pid"]] if network.exists() else []
+        return with_descendants([told["state"]["pid"], *own]) | naming(told["id"])
 
     def disk_bytes(self, container: str) -> int:
         """Of its directory."""
@@ -108,7 +114,16 @@ class Runtime(Side):
 
     def end(self, container: str) -> None:
         """Kills it, removes its state."""
-        _quietly([*self._peer.delete, container])
+        for patience_s in (*_PATIENCE_S, None):
+            try:
+                _quietly([*self._peer.delete, container])
+            except subprocess.CalledProcessError:
+                # runsc on a busy host: what it has killed has not ended yet
+                if patience_s is None:
+                    raise
+                time.sleep(patience_s)
+            else:
+                return
 
     def processes(self, container: str) -> set[int]:
         """The runtime's own, which name it, and the program's."""

@@ -41,6 +41,7 @@
 
 #define EXPORT		__attribute__((visibility("default")))
 #define RULES_MAX	4096
+#define RULES_MORE	16
 #define DNS_PORT	53
 #define EXIT_REFUSED	111
 
@@ -102,10 +103,13 @@ static bool parse_block(char *text, struct rule *rule)
 
 static void add(struct rules *rules, const struct rule *rule)
 {
-	if (!rules->entries)
-		rules->entries = calloc(RULES_MAX, sizeof(*rules->entries));
-	if (!rules->entries || rules->count == RULES_MAX)
+	if (rules->count == RULES_MAX)
 		refuse("too many");
+	if (!(rules->count % RULES_MORE))
+		rules->entries = reallocarray(rules->entries, rules->count + RULES_MORE,
+					      sizeof(*rules->entries));
+	if (!rules->entries)
+		refuse("no memory");
 	rules->entries[rules->count++] = *rule;
 }
 

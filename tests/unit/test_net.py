@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from drupe.net import host, names, passt
 from drupe.net.config import Host, Mode, Network, Port, make_mac
 from drupe.net.policy import encode_policy, parse_rule, reaches_host
 from drupe.net.ports import claim, parse_publish
+from drupe.net.tables import Tables
 from drupe.process import Daemon
 from drupe.store.schema import decode, encode
 
@@ -295,3 +297,23 @@ def test_a_network_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.Monke
     assert isinstance(caught.value, DrupeError)
     assert caught.value.status == 3
     Daemon(["/bin/sh", "-c", "exit 0"], env={}).wait_ready()
+
+
+def test_networks_share_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    program = tmp_path / "passt"
+    program.write_bytes(b"")
+    first, other = Tables(program, ipv6=True), Tables(program, ipv6=True)
+    for each in (first, other):
+        assert each.inherit == (each.descriptor,)
+        os.write(each.descriptor, b"tables")
+        each.keep()
+        each.close()
+        assert not each.inherit
+    third, without = Tables(program, ipv6=True), Tables(program, ipv6=False)
+    assert os.read(third.descriptor, 100) == b"tables"
+    without.keep()
+    assert len(list((tmp_path / "cache/drupe/passt").iterdir())) == 1
+    third.close()
+    without.close()
+    assert not Tables(tmp_path / "nothing", ipv6=True).inherit

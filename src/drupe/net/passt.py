@@ -17,6 +17,7 @@ from typing import NamedTuple
 from drupe import process
 from drupe.errors import CommandError, HostError
 from drupe.net.config import Port
+from drupe.net.tables import Tables
 from drupe.store.atomic import read_json, write_json
 from drupe.store.liveness import ProcessId
 from drupe.store.schema import decode
@@ -69,11 +70,12 @@ class UserNetwork:
         """
         self._record = record
         self._daemon: process.Daemon | None = None
-        program = find()
+        program = _fastest(find())
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         told, tells = os.pipe()
         self._told = told
         self.descriptor = ours.detach()
+        self._tables = Tables(program, ipv6=wanted.ipv6)
         try:
             with its:
                 _widen(its)
@@ -81,8 +83,10 @@ class UserNetwork:
                 env = {
                     "DRUPE_NET_POLICY": wanted.policy,
                     "DRUPE_NET_POLICY_READY": str(tells),
+                    "DRUPE_NET_TABLES": str(self._tables.descriptor),
                 }
-                self._daemon = process.Daemon(argv, env=env, inherit=(its.fileno(), tells))
+                inherit = (its.fileno(), tells, *self._tables.inherit)
+                self._daemon = process.Daemon(argv, env=env, inherit=inherit)
         except BaseException:
             self.close()
             raise
@@ -109,6 +113,7 @@ class UserNetwork:
                 hint="passt must be a dynamically linked program of this host; or use "
                 "--network none",
             )
+        self._tables.keep()
         if told[1:].isdigit():
             with suppress(ProcessLookupError):  # it has ended already, as has its container
                 write_json(self._record, ProcessId.of(int(told[1:]))._asdict(), sync=False)
@@ -127,6 +132,7 @@ class UserNetwork:
             if (descriptor := getattr(self, name)) >= 0:
                 os.close(descriptor)
                 setattr(self, name, -1)
+        self._tables.close()
         if self._daemon is not None:
             self._daemon.close()
 
@@ -180,10 +186,15 @@ def _widen(end: socket.socket) -> None:
         end.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
 
 
-def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> list[str]:
+def _fastest(program: Path) -> Path:
+    """The one beside it that is made for this processor, if there is one."""
     faster = program.with_name("passt.avx2")
     if faster.exists() and "avx2" in Path("/proc/cpuinfo").read_text().split():
-        program = faster
+        return faster
+    return program
+
+
+def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> list[str]:
     argv = [_LOADER, "--argv0", "passt", "--preload", str(enforcer), str(program)]
     # The gateway's address stands for the host's loopback; whether that may be reached is a matter
     # of the policy. The interface is where passt looks for what it is not told, which is nothing.
