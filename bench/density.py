@@ -91,7 +91,7 @@ class Drupe(Side):
         return sum(path.stat().st_blocks * 512 for path in [directory, *directory.rglob("*")])
 
     def _inspect(self, container: str) -> dict[str, Any]:
-        (told,) = json.loads(self._run("inspect", container))
+        told = json.loads(self._run("inspect", "-f", "{{json .Drupe}}", container))
         return dict(told)
 
     def _run(self, *words: str) -> str:

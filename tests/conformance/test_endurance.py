@@ -77,7 +77,7 @@ class Endurance:
         shell = "sync; echo 3 >/proc/sys/vm/drop_caches; sleep 0.5; grep MemFree /proc/meminfo"
         free = int(self.exec("sh", "-c", shell).split()[1])
         guest = len(self.exec("sh", "-c", "ls -d /proc/[0-9]*").split())
-        (told,) = json.loads(self.containers.cli.out("inspect", self.name))
+        told = json.loads(self.containers.cli.out("inspect", "-f", "{{json .Drupe}}", self.name))
         processes = list(family(told["state"]["pid"]))
         return Footprint(
             processes=len(processes),

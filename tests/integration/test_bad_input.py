@@ -192,7 +192,7 @@ def test_interrupts_are_minded_after_a_launcher_that_does_not(cli: Cli) -> None:
 def test_a_spoilt_container_among_others(cli: Cli) -> None:
     cli("run", "--name", "whole", "busybox", "true")
     cli("run", "--name", "spoilt", "busybox", "true")
-    (described,) = json.loads(cli.out("inspect", "spoilt"))
+    described = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "spoilt"))
     Path(described["directory"], "process.json").write_text("{")
     listed = cli("ps", "-a")
     assert b" whole\n" in listed.stdout

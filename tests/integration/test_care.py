@@ -17,7 +17,7 @@ def until(reached: Callable[[], bool]) -> None:
 
 
 def state(cli: Cli, name: str) -> dict[str, object]:
-    (told,) = json.loads(cli.out("inspect", name))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", name))
     return dict(told["state"])
 
 

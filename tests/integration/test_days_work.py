@@ -50,3 +50,50 @@ def test_all_of_them(cli: Cli) -> None:
 def test_a_terminal_without_anybody_at_it(cli: Cli) -> None:
     done = cli("run", "--rm", "-t", "busybox", "sh", "-c", "tty; stty size")
     assert done.stdout == b"/dev/pts/0\r\n24 80\r\n"
+
+
+def test_inspect_speaks_as_docker_does(cli: Cli) -> None:
+    cli("run", "-d", "--name", "w", "-l", "a.b=c", "-e", "X=y", "-p", "80", "-v", "kept:/k",
+        "--restart", "on-failure:2", "busybox", "sleep", "1000")  # fmt: skip
+    for template, text in (
+        ("{{.State.Status}} {{.State.Running}} {{.State.ExitCode}}", "running true 0"),
+        ("{{.Name}} {{.Config.Image}} {{.RestartCount}}", "/w busybox 0"),
+        ('{{index .Config.Labels "a.b"}}', "c"),
+        ("{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}}{{end}}", "volume kept /k"),
+        ("{{range $p, $at := .NetworkSettings.Ports}}{{$p}} {{len $at}}{{end}}", "80/tcp 1"),
+        ("{{.HostConfig.RestartPolicy.MaximumRetryCount}}", "2"),
+        ("{{if .State.Health}}checked{{else}}unchecked{{end}}", "unchecked"),
+    ):
+        assert cli.out("inspect", "-f", template, "w") == text, template
+    (told,) = json.loads(cli.out("inspect", "--type", "container", "w"))
+    assert "X=y" in told["Config"]["Env"]
+    assert (told["Path"], told["Args"]) == ("sleep", ["1000"])
+    assert cli.out("inspect", "-f", "{{json .Config.Cmd}}", "busybox") == '["/bin/sh"]'
+    assert b"no such container or image" in cli("inspect", "none", status=125).stderr
+    cli("stop", "-t", "0", "w")
+    assert cli.out("inspect", "-f", "{{.State.ExitCode}}", "w") == "137"
+    assert cli.out("container", "inspect", "-f", "{{.State.FinishedAt}}", "w").startswith("20")
+    cli("rm", "-v", "w")
+    cli("volume", "rm", "kept")
+
+
+def test_lists_as_docker_has_them(cli: Cli) -> None:
+    for name in ("one", "two", "three"):
+        cli("create", "--name", name, "busybox", "true")
+    health = ("--health-cmd", "true", "--health-interval", "100ms")
+    cli("run", "-d", "--name", "up", "-p", "80", *health, "busybox", "sleep", "99")
+    port = cli.out("port", "up", "80").rpartition(":")[2]
+    names = ("ps", "--format", "{{.Names}}")
+    assert cli.out(*names, "-l") == "up"
+    assert cli.out(*names, "-n", "2").split() == ["up", "three"]
+    assert cli.out(*names, "-a", "-f", "before=two") == "one"
+    assert cli.out(*names, "-a", "-f", "since=two").split() == ["up", "three"]
+    assert cli.out(*names, "-f", f"publish={port}") == "up"
+    assert cli.out(*names, "-f", f"publish={port}/udp") == ""
+    assert cli.out(*names, "-a", "-f", "health=none").split() == ["three", "two", "one"]
+    cli("wait", "--condition", "healthy", "--timeout", "40", "up")
+    assert cli.out(*names, "-f", "health=healthy") == "up"
+    assert cli.out("ps", "-s").splitlines()[0].endswith("SIZE")
+    told = cli.out("stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}} {{.MemPerc}}")
+    assert told.startswith("up 1 ")
+    cli("rm", "-fa")

@@ -26,7 +26,7 @@ def needs(*controllers: str) -> pytest.MarkDecorator:
 
 def state_of(cli: Cli, container: str) -> tuple[int, dict[str, Path]]:
     """Its kernel's process, and its groups."""
-    (told,) = json.loads(cli.out("inspect", container))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", container))
     groups = told["control_groups"]
     return told["state"]["pid"], {name: Path(path) for name, path in groups.items()}
 

@@ -18,7 +18,7 @@ SLEEP = ("busybox", "sleep", "1000")
 
 
 def state(cli: Cli, name: str) -> dict[str, object]:
-    (told,) = json.loads(cli.out("inspect", name))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", name))
     return dict(told["state"])
 
 

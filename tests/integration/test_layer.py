@@ -33,7 +33,7 @@ def test_what_is_written_is_there_after_a_stop_and_after_a_kill(
     cli("stop", "-t", "0", "c")
     cli("start", "c")
     cli("exec", "c", "sh", "-c", "echo killed >/new/two; sync -d /new/two || fsync /new/two")
-    (told,) = json.loads(cli.out("inspect", "c"))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "c"))
     os.kill(told["state"]["pid"], signal.SIGKILL)
     cli("wait", "c")
     cli("start", "c")

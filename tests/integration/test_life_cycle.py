@@ -20,7 +20,7 @@ COUNTS = ("busybox", "sh", "-c", "echo run; sleep 1000")
 
 
 def state(cli: Cli, name: str) -> str:
-    (told,) = json.loads(cli.out("inspect", name))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", name))
     return str(told["state"]["status"])
 
 
@@ -57,14 +57,14 @@ def test_restart_and_start_of_one_that_runs(cli: Cli) -> None:
     cli("create", "--name", "c", *COUNTS)
     cli("start", "c")
     until(lambda: cli.out("logs", "c") == "run")
-    (first,) = json.loads(cli.out("inspect", "c"))
+    first = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "c"))
     cli("start", "c")
-    (same,) = json.loads(cli.out("inspect", "c"))
+    same = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "c"))
     assert same["state"] == first["state"]
     refused = cli("start", "-a", "c", status=125)
     assert b"failed to start container 'c': it is running" in refused.stderr
     cli("restart", "-t", "1", "c")
-    (second,) = json.loads(cli.out("inspect", "c"))
+    second = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "c"))
     assert second["state"]["pid"] != first["state"]["pid"]
     assert second["state"]["started_ns"] > first["state"]["started_ns"]
     until(lambda: cli.out("logs", "c") == "run\nrun")

@@ -92,7 +92,7 @@ def test_a_killed_container_is_off_its_network(fruit: Net) -> None:
         assert (member["address"], member["names"][0]) == ("10.214.1.7", name)
         if paused:
             fruit.cli("pause", name)
-        os.kill(json.loads(fruit.cli.out("inspect", name))[0]["state"]["pid"], signal.SIGKILL)
+        os.kill(int(fruit.cli.out("inspect", "-f", "{{.State.Pid}}", name)), signal.SIGKILL)
         eventually(lambda: not fruit.members())
     fruit.cli("rm", "-f", "one", "two")
 

@@ -86,5 +86,5 @@ def test_labels_come_from_files_too(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "labels").write_text("# notes\na=1\nb\n\n")
     options = ("--label-file", str(tmp_path / "labels"), "-l", "a=2")
     container = cli.out("create", *options, "busybox", "true")
-    assert cli.out("inspect", "-f", "{{.labels.a}}{{.labels.b}}", container) == "2"
+    assert cli.out("inspect", "-f", "{{.Config.Labels.a}}{{.Config.Labels.b}}", container) == "2"
     cli("rm", container)

@@ -207,7 +207,7 @@ def test_removed_when_it_ends(cli: Cli, private_home: Home) -> None:
 
 def test_inspect_tells_the_jail(cli: Cli) -> None:
     cli("run", "-d", "--name", "j", "busybox", "sleep", "100")
-    (told,) = json.loads(cli.out("inspect", "j"))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "j"))
     jail = told["jail"]
     assert jail["capabilities"] == []
     assert "execve" not in jail["seccomp"]["allowed"]

@@ -77,7 +77,7 @@ def test_an_image_has_volumes(cli: Cli, image: str) -> None:
     assert len(names(cli)) == 2
     for content in "12":
         assert cli.out("start", "-a", "c").split() == ["7:8", "2750", "7:8", "755", content]
-    (told,) = json.loads(cli.out("inspect", "c"))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "c"))
     volumes = {volume["target"]: volume for volume in told["volumes"]}
     assert {volume["name"] for volume in volumes.values()} == set(cli.out("volume", "ls", "-q",
         "--no-trunc").split())  # fmt: skip

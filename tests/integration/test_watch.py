@@ -92,7 +92,7 @@ def test_updates_hold_at_once_and_later(cli: Cli) -> None:
     cli("exec", "c", *forks)
     assert b"a container's kernel keeps" in cli("update", "-m", "1g", "c", status=125).stderr
     assert b"no change given" in cli("update", "c", status=125).stderr
-    (told,) = json.loads(cli.out("inspect", "c"))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "c"))
     assert told["restart"] == {"policy": "always", "attempts": 0}
     cli("rm", "-f", "c")
 

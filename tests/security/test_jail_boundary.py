@@ -158,7 +158,7 @@ def test_what_a_container_kernel_is_left_with(cli: Cli, tmp_path: Path) -> None:
     process = cli.start("run", "-d", "--name", "j", "busybox", "sleep", "100", close_fds=False)
     process.communicate(timeout=30)
     os.close(leaked)
-    (told,) = json.loads(cli.out("inspect", "j"))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "j"))
     pid = told["state"]["pid"]
     family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
     assert len(family) >= 2
@@ -193,7 +193,7 @@ def test_what_a_container_kernel_is_left_with(cli: Cli, tmp_path: Path) -> None:
 
 def test_directory_shares_are_readonly_to_the_host(cli: Cli) -> None:
     cli("run", "-d", "--name", "j", "--rootfs", "/", "--", "sleep", "100")
-    (told,) = json.loads(cli.out("inspect", "j"))
+    told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "j"))
     mounts = Path(f"/proc/{told['state']['pid']}/mountinfo").read_text().splitlines()
     shared = {f[4]: f[5] for f in map(str.split, mounts) if f[4].startswith("/shares")}
     visible = {

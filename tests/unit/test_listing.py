@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drupe.cli import listing
 from drupe.cli.listing import Column, Listing, shorten
-from drupe.cli.template import Field, Template, parse_template
+from drupe.cli.template import Template, parse_template
 from drupe.errors import SpecError
 
 
@@ -86,8 +86,14 @@ def test_json_is_all_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--format", "{{.Colour}}"], r"format field '\.Colour': no such field"),
         (["--format", "{{.Name.Inner}}"], r"format field '\.Name\.Inner'"),
-        (["--format", "{{range .}}x{{end}}"], "'range .' is not understood"),
-        (["--format", "{{.}}"], "needs 'json'"),
+        (["--format", "{{range .Name}}x{{end}}"], "'plum' is not a list|'NAME' is not a list"),
+        (["--format", "{{if .Name}}x"], "'if' has no 'end'"),
+        (["--format", "x{{end}}"], "'end' has no beginning"),
+        (["--format", "{{shout .Name}}"], "is not understood: there is no 'shout'"),
+        (["--format", "{{join .Name}}"], "'NAME' is not a list"),
+        (["--format", "{{upper}}"], "function 'upper': not of 0 such values"),
+        (["--format", "{{$x}}"], r"format variable '\$x': no such variable"),
+        (["--format", "{{(.Name}}"], "is not understood"),
         (["--format", "{{.Name"], "do not match"),
         (["--format", "{{.Name.}}"], "is not understood"),
         (["-f", "colour=red"], "filter 'colour=red': no such key"),
@@ -111,25 +117,63 @@ def test_a_table_keeps_the_terminal_as_it_is() -> None:
     assert shorten("a\033[2Jb", 10, full=True) == "a?[2Jb"
 
 
-_NAME = st.from_regex(r"[A-Za-z_][A-Za-z_0-9]{0,6}", fullmatch=True)
+TREE: dict[str, object] = {
+    "State": {"Status": "running", "Health": None},
+    "Ports": {"80/tcp": [{"HostPort": "8080"}], "90/tcp": []},
+    "Labels": {"a.b": "c"},
+    "Args": ["x", "y"],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{.State.Status}}!", "running!"),
+        ("{{.state.status}}", "running"),
+        ("{{json .Args}}{{json .State.Health}}", '["x", "y"]null'),
+        ('{{index .Labels "a.b"}}{{index .Labels "none"}}', "c"),
+        ('{{(index (index .Ports "80/tcp") 0).HostPort}}', "8080"),
+        ('{{join .Args ", "}} {{len .Args}}', "x, y 2"),
+        ("{{range .Args}}<{{.}}>{{end}}", "<x><y>"),
+        ("{{range $i, $v := .Args}}{{$i}}{{$v}}{{end}}", "0x1y"),
+        (
+            "{{range $p, $h := .Ports}}{{$p}}{{range $h}}={{.HostPort}}{{else}}-{{end}} {{end}}",
+            "80/tcp=8080 90/tcp- ",
+        ),
+        ("{{range .Args}}{{$.State.Status}}{{end}}", "runningrunning"),
+        ("{{if .State.Health}}a{{else if .Args}}b{{else}}c{{end}}", "b"),
+        ("{{with .State}}{{.Status | upper}}{{end}}", "RUNNING"),
+        ('{{if eq .State.Status "running" "paused"}}up{{end}}', "up"),
+        ("{{if and .Args (not .State.Health)}}{{/* why */}}{{ne 1 2}}{{end}}", "true"),
+        ("a {{- .State.Status -}} b", "arunningb"),
+        ("{{println .Args}}", '["x", "y"]\n'),
+    ],
+)
+def test_what_templates_make(text: str, expected: str) -> None:
+    assert parse_template(text).render(TREE) == expected
+
+
 _TEXT = st.text(st.characters(exclude_characters="{}\\"))
 
 
-@given(st.lists(st.one_of(_TEXT, st.builds(Field, st.tuples(_NAME), st.none(), st.booleans()))))
-def test_what_was_written_is_read(parts: list[str | Field]) -> None:
-    def written(part: str | Field) -> str:
-        if isinstance(part, str):
-            return part
-        return "{{%s.%s}}" % ("json " if part.as_json else "", part.path[0])  # noqa: UP031
+@given(st.lists(st.one_of(_TEXT, st.just("{{.Value}}"), st.just("{{range .Two}}{{.}}{{end}}"))))
+def test_text_stays_as_it_is(parts: list[str]) -> None:
+    text = "-" + "".join(parts)
+    meant = text.replace("{{.Value}}", "v").replace("{{range .Two}}{{.}}{{end}}", "ab")
+    assert parse_template(text).render({"Value": "v", "Two": ["a", "b"]}) == meant
 
-    text = "".join(map(written, parts))
-    if text.startswith("table"):
-        return
-    read = parse_template(text)
-    assert "".join(map(written, read.parts)) == text
-    assert [p for p in read.parts if isinstance(p, Field)] == [
-        p for p in parts if isinstance(p, Field)
-    ]
+
+_PIECES = (
+    """{{ }} {{- -}} range if with else end . .A .B $ $x := | ( ) , index json join 1 "s" ` table"""
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES.split())).map(" ".join))
+def test_actions_are_understood_or_refused(text: str) -> None:
+    try:
+        parse_template(text).render({"A": {"B": "b"}, "B": ["x"]})
+    except SpecError as error:
+        assert "failed to" in str(error)  # noqa: PT017
 
 
 @given(st.text())

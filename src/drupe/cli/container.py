@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    from drupe.cli.images import megabytes
+    from drupe.cli.numbers import megabytes
     from drupe.container.usage import prune_containers
 
     if agreed(args, "all containers that do not run, with what they wrote"):

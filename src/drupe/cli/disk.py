@@ -6,8 +6,8 @@ import argparse
 
 from drupe.cli import listing
 from drupe.cli.agreement import add_force, agreed
-from drupe.cli.images import megabytes
 from drupe.cli.listing import Column, Listing
+from drupe.cli.numbers import megabytes
 from drupe.cli.output import open_store, print_table
 from drupe.container.usage import Usage, prune_containers, usages
 from drupe.store.schema import encode

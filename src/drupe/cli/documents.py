@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from drupe.cli.output import print_json
-from drupe.cli.template import Field, member, parse_template, unknown_field
+from drupe.cli.template import parse_template
 
 
 def add_format(parser: argparse._ActionsContainer) -> None:
@@ -34,16 +33,4 @@ def show_documents(
         return
     template = parse_template(form)
     for document in documents:
-        print(template.render(partial(_value, document)))
-
-
-def _value(document: Mapping[str, object], field: Field) -> object:
-    value: object = document
-    for name in field.path:
-        try:
-            value = member(value, name)
-        except KeyError:
-            raise unknown_field(field, value) from None
-    if field.argument is not None:
-        raise unknown_field(field, document)
-    return value
+        print(template.render(document))

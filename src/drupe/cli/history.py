@@ -6,8 +6,8 @@ import argparse
 from typing import NamedTuple
 
 from drupe.cli import listing
-from drupe.cli.images import megabytes
 from drupe.cli.listing import Column, Listing
+from drupe.cli.numbers import megabytes
 from drupe.oci.config import History
 
 EXAMPLES = (("what made each layer, in full", "drupe history --no-trunc redis"),)

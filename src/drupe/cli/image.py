@@ -41,15 +41,14 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    from drupe.image.find import find_image
-    from drupe.store.schema import encode
+    from drupe.container.description import find_and_describe_image
 
-    show_documents([encode(find_image(name)) for name in args.images], args.format)
+    show_documents([find_and_describe_image(name) for name in args.images], args.format)
     return 0
 
 
 def _prune(args: argparse.Namespace) -> int:
-    from drupe.cli.images import megabytes
+    from drupe.cli.numbers import megabytes
     from drupe.cli.rmi import tell
     from drupe.container.images import prune_images
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from drupe.cli import listing
 from drupe.cli.listing import Column, Listing
+from drupe.cli.numbers import megabytes
 from drupe.cli.output import ago
 from drupe.image.find import listed_images
 from drupe.image.store import Image
@@ -40,11 +41,6 @@ class _Entry(NamedTuple):
     @property
     def layers_bytes(self) -> int:
         return self.image.size_bytes
-
-
-def megabytes(count: int) -> str:
-    """An amount for people."""
-    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.2f} GB"
 
 
 def _id(image: Image, *, full: bool) -> str:

@@ -7,11 +7,11 @@ JSON and filters follow from that.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from drupe.cli.output import print_json, print_table
-from drupe.cli.template import Field, Template, member, parse_template, unknown_field
+from drupe.cli.template import parse_template
 from drupe.errors import SpecError
 
 T = TypeVar("T")
@@ -100,10 +100,19 @@ def show(listing: Listing[T], entries: Sequence[T], args: argparse.Namespace) ->
     if args.format == "json" and not args.quiet:
         print_json([listing.document(entry) for entry in entries])
         return
-    template = _template(listing, args)
+    if args.quiet:
+        for entry in entries:
+            print(listing.columns[listing.quiet].text(entry, args.no_trunc))
+        return
+    if args.format == "table":
+        columns = [listing.columns[name] for name in listing.table]
+        rows = [[column.text(entry, args.no_trunc) for column in columns] for entry in entries]
+        print_table([[column.heading for column in columns], *rows])
+        return
+    template = parse_template(args.format)
     # First of all: an unknown field is an error also where nothing is listed.
-    heading = template.render(lambda field: _heading(listing, field))
-    lines = [template.render(_reader(listing, entry, full=args.no_trunc)) for entry in entries]
+    heading = template.render(_Row(listing, None, full=True))
+    lines = [template.render(_Row(listing, entry, full=args.no_trunc)) for entry in entries]
     if template.table:
         print_table(_even([line.split("\t") for line in (heading, *lines)]))
         return
@@ -143,46 +152,39 @@ def _passes(listing: Listing[T], entry: T, wanted: Mapping[str, list[str]]) -> b
     return True
 
 
-def _template(listing: Listing[T], args: argparse.Namespace) -> Template:
-    if args.quiet:
-        return Template((_plain(listing.quiet),), table=False)
-    if args.format != "table":
-        return parse_template(args.format)
-    parts: list[str | Field] = []
-    for name in listing.table:
-        parts += [_plain(name), "\t"]
-    return Template(tuple(parts[:-1]), table=True)
+class _Row(Mapping[str, object], Generic[T]):
+    """An entry as templates see it; without one, the headings. What nobody asks for is not made."""
 
+    def __init__(self, listing: Listing[T], entry: T | None, *, full: bool) -> None:
+        self._listing = listing
+        self._entry = entry
+        self._full = full
 
-def _plain(name: str) -> Field:
-    return Field((name,), None, as_json=False)
+    def __iter__(self) -> Iterator[str]:
+        yield from self._listing.columns
+        if self._listing.labels is not None:
+            yield "Label"
 
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
-def _heading(listing: Listing[T], field: Field) -> str:
-    if not field.path or (field.path == ("Label",) and listing.labels is not None):
-        return (field.argument or "").upper()
-    return _column(listing, field).heading
+    def __contains__(self, name: object) -> bool:
+        return any(name == known for known in self)
 
+    def __getitem__(self, name: str) -> object:
+        if name == "Label" and self._listing.labels is not None:
+            return self._label
+        column = self._listing.columns[name]
+        return column.heading if self._entry is None else column.text(self._entry, self._full)
 
-def _column(listing: Listing[T], field: Field) -> Column[T]:
-    try:
-        column = member(listing.columns, field.path[0])
-    except KeyError:
-        column = None
-    if not isinstance(column, Column) or len(field.path) > 1 or field.argument is not None:
-        raise unknown_field(field, listing.columns)
-    return column
+    def document(self) -> object:
+        """All that is known of the entry."""
+        return None if self._entry is None else self._listing.document(self._entry)
 
-
-def _reader(listing: Listing[T], entry: T, *, full: bool) -> Callable[[Field], object]:
-    def value(field: Field) -> object:
-        if not field.path:
-            return listing.document(entry)
-        if field.path == ("Label",) and listing.labels is not None:
-            return listing.labels(entry).get(field.argument or "", "")
-        return _column(listing, field).text(entry, full)
-
-    return value
+    def _label(self, name: str) -> str:
+        if self._entry is None or self._listing.labels is None:
+            return name.upper()
+        return self._listing.labels(self._entry).get(name, "")
 
 
 def _even(rows: list[list[str]]) -> list[list[str]]:

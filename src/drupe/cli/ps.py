@@ -9,12 +9,15 @@ from typing import NamedTuple
 
 from drupe.cli import listing
 from drupe.cli.listing import Column, Listing, shorten
+from drupe.cli.numbers import megabytes
 from drupe.cli.output import ago, open_store, status_text
 from drupe.container.record import Condition, Record
 from drupe.container.status import Health
+from drupe.container.store import Store
 from drupe.errors import NotFoundError, StateError
 from drupe.net.config import Network
 from drupe.net.ports import show
+from drupe.store.usage import taken_bytes
 
 EXAMPLES = (
     ("containers that run", "drupe ps"),
@@ -54,6 +57,20 @@ def _ports(entry: _Entry) -> str:
     return ", ".join(f"{show(port)}->{port.guest}/{port.protocol}" for port in ports)
 
 
+def _created_ns(reference: str) -> int:
+    """When another container was made; for each entry anew, which is cheap."""
+    return Store().find(reference).spec.created_ns
+
+
+def _publishes(entry: _Entry, wanted: str) -> bool:
+    """PORT[/PROTOCOL] of the host."""
+    number, _, protocol = wanted.partition("/")
+    return any(
+        str(port.host) == number and port.protocol == (protocol or "tcp")
+        for port in entry.record.spec.network.ports
+    )
+
+
 def _time(ns: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(ns / 1e9))
 
@@ -91,6 +108,7 @@ _LISTING = Listing[_Entry](
         "State": Column("STATE", lambda e, _: str(e.condition.state)),
         "Ports": Column("PORTS", lambda e, _: _ports(e)),
         "Names": Column("NAMES", lambda e, _: e.record.spec.name),
+        "Size": Column("SIZE", lambda e, _: megabytes(taken_bytes(e.record.directory))),
         "Pid": Column("PID", lambda e, _: str(e.condition.pid or "")),
         "Platform": Column("PLATFORM", lambda e, _: e.record.spec.platform),
         "Labels": Column(
@@ -106,9 +124,15 @@ _LISTING = Listing[_Entry](
         "status": lambda e, value: str(e.condition.state) == value,
         "exited": lambda e, value: str(e.condition.status) == value,
         "ancestor": lambda e, value: e.root == value,
-        "health": lambda e, value: str(e.condition.health) == value,
+        "health": lambda e, value: (e.condition.health or _NO_HEALTH).status == value,
         "network": lambda e, value: (
             value in {e.record.spec.network.name, e.record.spec.network.mode}
+        ),
+        "before": lambda e, value: e.record.spec.created_ns < _created_ns(value),
+        "since": lambda e, value: e.record.spec.created_ns > _created_ns(value),
+        "publish": _publishes,
+        "volume": lambda e, value: any(
+            value in {v.name, v.source, v.target} for v in e.record.spec.volumes
         ),
     },
     labels=lambda e: e.record.spec.labels,
@@ -117,7 +141,11 @@ _LISTING = Listing[_Entry](
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("-a", "--all", action="store_true", help="those that have ended, too")
+    add = parser.add_argument
+    add("-a", "--all", action="store_true", help="those that have ended, too")
+    add("-n", "--last", type=int, default=0, metavar="N", help="the newest N, ended or not")
+    add("-l", "--latest", action="store_const", const=1, dest="last", help="the newest one")
+    add("-s", "--size", action="store_true", help="what each takes of the disk, too")
     listing.add_arguments(parser, _LISTING)
 
 
@@ -125,7 +153,8 @@ def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
     listed = []
     # As docker does: who asks for a state means all that have it.
-    ended = args.all or any(text.startswith(("status=", "exited=")) for text in args.filter)
+    told = any(text.startswith(("status=", "exited=")) for text in args.filter)
+    ended = args.all or told or args.last > 0
     for record in open_store().list():
         try:
             condition, _ = record.condition(), record.spec
@@ -134,5 +163,8 @@ def main(args: argparse.Namespace) -> int:
         if ended or condition.pid is not None:
             listed.append(_Entry(record, condition))
     chosen = listing.select(_LISTING, listed, args.filter)
-    listing.show(_LISTING, chosen if args.format == "json" or args.quiet else chosen[::-1], args)
+    if args.last > 0:
+        chosen = chosen[-args.last :]
+    shown = _LISTING._replace(table=(*_LISTING.table, "Size")) if args.size else _LISTING
+    listing.show(shown, chosen if args.format == "json" or args.quiet else chosen[::-1], args)
     return 0

@@ -120,7 +120,7 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _prune(args: argparse.Namespace) -> int:
-    from drupe.cli.images import megabytes
+    from drupe.cli.numbers import megabytes
     from drupe.store.usage import taken_bytes
 
     what = "all volumes" if args.all else "all volumes without a name"
