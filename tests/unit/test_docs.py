@@ -158,7 +158,8 @@ def table(listed: tuple[Rule, ...]) -> str:
 def the_list() -> str:
     traced, contained = (rules(directories=False, traced=traced) for traced in (True, False))
     common = tuple(rule for rule in traced if rule in contained)
-    files = rules(directories=True, traced=True)[len(traced) :]
+    files = tuple(rule for rule in rules(directories=True, traced=True) if rule not in traced)
+    more = len({rule.name for rule in files} - {rule.name for rule in traced})
     parts = [
         ("Every container kernel", common),
         ("Platform `um`, before its kernel narrows the list", contained),
@@ -170,7 +171,10 @@ def the_list() -> str:
         text += (
             f"\n{title}: {len(shown)} calls{'' if listed is common else ' more'}.\n\n{table(shown)}"
         )
-    text += f"\nOnly with `--rootfs` or a volume: {len(files)} more.\n\n{table(files)}"
+    text += (
+        f"\nOnly with `--rootfs` or a volume: {more} more; one that is above has more conditions."
+        f"\n\n{table(files)}"
+    )
     return f"\n{text}\n"
 
 

@@ -205,6 +205,8 @@ _DIRECTORIES = (
     Rule("pwritev", 296, "writes files of a volume from the guest's memory"),
     Rule("fsync", 74, "fsync on a volume"),
     Rule("copy_file_range", 326, "copies between files of a share"),
+    Rule("flock", 73, "locks of the guest on files of the shares, for others on the host to see"),
+    Rule("fcntl", 72, "such locks: F_OFD_GETLK F_OFD_SETLK", _is(1, 36, 37)),
     _SECCOMP,
     *_PLACE,
 )
@@ -235,4 +237,15 @@ def rules(*, directories: bool, traced: bool) -> tuple[Rule, ...]:
     container kernel runs its guest.
     """
     listed = (_TRACED if traced else _IN_PROCESS) + _CORE + (_DIRECTORIES if directories else ())
-    return tuple(dict.fromkeys(listed))
+    merged: dict[str, Rule] = {}
+    for rule in dict.fromkeys(listed):
+        before = merged.get(rule.name)
+        merged[rule.name] = rule if before is None else _either(before, rule)
+    return tuple(merged.values())
+
+
+def _either(one: Rule, other: Rule) -> Rule:
+    """What either lets through; both have conditions."""
+    return one._replace(
+        reason=f"{one.reason}; {other.reason}", alternatives=one.alternatives + other.alternatives
+    )

@@ -490,6 +490,7 @@ static struct fuse_mount *new_mount(struct fs_context *fsc, long share)
 	fuse_conn_init(conn, mount, fsc->user_ns, chan);
 	conn->release = fuse_free_conn;
 	conn->delete_stale = true;
+	conn->host_locks = true;
 	conn->sync_init = true;
 	conn->use_pages_for_kvec_io = true;
 	conn->max_pages_limit = SHARES_PAGES;

@@ -88,6 +88,7 @@ int broker_filter(void);
  * @parent, @name: where it was seen last; the name may be out of date
  * @children: how many have this one as @parent
  * @fd: of a directory: where it is open, or -1
+ * @lock_fd: of a file: where it is open to be locked, or negative
  * @opens: how many handles there are; @handle is one of them
  * @mode: type and permissions as the guest knows them
  * @written_*: when the guest has last seen its data
@@ -104,7 +105,7 @@ struct node {
 	uint32_t opens;
 	uint32_t handle;
 	uint32_t mode, uid, gid;
-	int fd;
+	int fd, lock_fd;
 	int64_t seen_mtime, seen_ctime;
 	uint64_t seen_size;
 	uint32_t long_name;
@@ -206,6 +207,11 @@ int do_statfs(struct request *request);
 int do_opendir(struct request *request);
 int do_readdir(struct request *request);
 int do_readdirplus(struct request *request);
+
+/* locks.c */
+void locks_end(struct node *node);
+int do_setlk(struct request *request);
+int do_getlk(struct request *request);
 
 /* xattrs.c */
 int do_getxattr(struct request *request);

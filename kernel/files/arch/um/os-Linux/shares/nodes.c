@@ -94,6 +94,7 @@ static struct node *new_node(uint32_t share, const struct statx *st)
 	node->born = born(st);
 	node->mode = st->stx_mode;
 	node->fd = -1;
+	node->lock_fd = -1;
 	first = chain(share, node->dev, node->ino);
 	node->next = *first;
 	*first = index;
@@ -471,7 +472,8 @@ void handle_free(struct handle *handle)
 	handle->fd = -1;
 	handle->next = handle_first_free;
 	handle_first_free = handle - handles;
-	node->opens--;
+	if (!--node->opens)
+		locks_end(node);
 	release(node);
 }
 
