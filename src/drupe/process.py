@@ -54,6 +54,28 @@ def run(
     return done.stdout
 
 
+def attend(argv: Sequence[str], *, quiet: bool = False) -> int:
+    """Runs a program that reads and writes what the caller does; returns its exit status.
+
+    Ctrl-C reaches both; the program is waited for in any case. ``quiet``: what it writes to
+    standard output is dropped.
+
+    Raises:
+        HostError: there is no such program.
+    """
+    import subprocess
+
+    try:
+        child = subprocess.Popen(list(argv), stdout=subprocess.DEVNULL if quiet else None)
+    except OSError as error:
+        raise HostError(f"failed to run '{argv[0]}': {error.strerror}") from error
+    try:
+        return child.wait()
+    except BaseException:
+        child.wait()
+        raise
+
+
 def run_logged(
     argv: Sequence[str],
     log: Path,

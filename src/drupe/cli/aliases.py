@@ -8,7 +8,7 @@ _CONTAINER = (
     "commit cp create diff exec export inspect kill logs pause port reattach rename restart rm run "
     "start stats stop top unpause update wait"
 )
-_IMAGE = "history import load pull push save tag"
+_IMAGE = "build history import load pull push save tag"
 
 ALIASES: dict[str, dict[str, str]] = {
     "container": {"ls": "ps", "list": "ps", **{verb: verb for verb in _CONTAINER.split()}},

@@ -50,6 +50,7 @@ TOPICS = {
         "inspect": "show everything about containers, their jail included",
     },
     "Images": {
+        "build": "make an image of a Dockerfile, with buildah or podman",
         "pull": "bring images from a registry",
         "push": "send an image to a registry",
         "images": "list images",
