@@ -54,15 +54,15 @@ def fake_guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_leaks(private_home: Home) -> Iterator[None]:
     """Fails a test that leaves a process, mount, descriptor or container behind."""
-    before = _traces(private_home)
+    before = traces(private_home)
     yield
     deadline = time.monotonic() + _END_S
-    while (left := _traces(private_home) - before) and time.monotonic() < deadline:
+    while (left := traces(private_home) - before) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left, "left behind:\n" + "\n".join(sorted(left))
 
 
-def _traces(home: Home) -> set[str]:
+def traces(home: Home) -> set[str]:
     """What can be left, each as a line that names it."""
     return {
         *_machines(home),

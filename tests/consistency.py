@@ -15,14 +15,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from drupe.container.record import Record
+from drupe.container.volumes import NamedVolume
 from drupe.errors import DrupeError
 from drupe.image.store import Image, ImageStore
+from drupe.net.named import NamedNetwork
+from drupe.store import atomic, schema
 from tests.conftest import Home
 
 STATE = {"containers", "names", "lock", "networks", "events"}
 """What lies in the state home: of containers, their names, and the lock of both."""
 
-DATA = {"guests", "images", "kernels", "volumes", "layers"}
+DATA = {"guests", "images", "kernels", "volumes", "volumes.lock", "layers"}
 """What lies in the data home."""
 
 CONTAINER = {
@@ -47,7 +50,12 @@ _HALF_WRITTEN = re.compile(r"\..+\.\d+(\.old)?")
 
 def broken(home: Home) -> list[str]:
     """What must never be, a line each."""
-    return [*_broken_containers(home.state), *_broken_images(ImageStore(home.data / "images"))]
+    return [
+        *_broken_containers(home.state),
+        *_broken_networks(home.state / "networks"),
+        *_broken_images(ImageStore(home.data / "images")),
+        *_broken_volumes(home.data / "volumes"),
+    ]
 
 
 def leftovers(home: Home) -> list[str]:
@@ -59,6 +67,8 @@ def leftovers(home: Home) -> list[str]:
         *_unknown(store.home, IMAGES.__contains__),
         *_leftover_containers(home.state),
         *_leftover_images(store),
+        *_leftover(home.state / "networks", "network.json", "members", "holder.json"),
+        *_leftover(home.data / "volumes", "volume.json", "_data"),
     ]
 
 
@@ -74,9 +84,44 @@ def _broken_containers(state: Path) -> Iterator[str]:
             continue
         if spec.image is not None and not Path(spec.image).exists():
             yield f"container {spec.name}: its image '{spec.image}' is gone"
+        for volume in spec.volumes:
+            if not Path(volume.source).exists():
+                yield f"container {spec.name}: its volume '{volume.source}' is gone"
         link = state / "names" / spec.name
         if not link.is_symlink() or link.readlink().name != record.id:
             yield f"container {spec.name}: its name does not lead to it"
+
+
+def _broken_networks(networks: Path) -> Iterator[str]:
+    for path in _list(networks):
+        if not path.name.startswith("."):
+            yield from _spoilt(path / "network.json", NamedNetwork, f"network {path.name}")
+
+
+def _broken_volumes(volumes: Path) -> Iterator[str]:
+    for path in _list(volumes):
+        if not path.name.startswith("."):
+            yield from _spoilt(path / "volume.json", NamedVolume, f"volume {path.name}")
+            if not (path / "_data").is_dir():
+                yield f"volume {path.name}: it has no data"
+
+
+def _spoilt(path: Path, kind: type[NamedNetwork | NamedVolume], whose: str) -> Iterator[str]:
+    try:
+        named = schema.decode(kind, atomic.read_json(path), whose)
+        if named.name != path.parent.name:
+            yield f"{whose}: it says that it is {named.name}"
+    except (DrupeError, FileNotFoundError) as error:
+        yield f"{whose}: {error}"
+
+
+def _leftover(directory: Path, *known: str) -> Iterator[str]:
+    """Of volumes or networks: directories that are none of these, and what else lies in them."""
+    for path in _list(directory):
+        if path.name.startswith(".") and path.is_dir():
+            yield f"{path}: half made, or half removed"
+        elif path.is_dir():
+            yield from _unknown(path, known.__contains__)
 
 
 def _leftover_containers(state: Path) -> Iterator[str]:

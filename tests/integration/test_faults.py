@@ -1,7 +1,4 @@
-"""Commands that are killed, disks that are full, commands that cross: nothing is broken or lost.
-
-``FAULT_MOMENTS=100`` kills at a hundred moments of each command instead of a few.
-"""
+"""Disks that are full, commands that cross: nothing is broken or lost."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +14,6 @@ import pytest
 from tests.conftest import Home
 from tests.consistency import broken, leftovers
 from tests.integration.conftest import Cli
-
-MOMENTS = int(os.environ.get("FAULT_MOMENTS", "8"))
-"""At how many moments each command is killed."""
 
 
 @pytest.fixture(autouse=True)
@@ -61,34 +55,6 @@ def tidy(cli: Cli, home: Home) -> None:
     assert leftovers(home) == []
 
 
-def kill_at_moments(
-    cli: Cli,
-    home: Home,
-    moments: int,
-    *argv: str,
-    before: Callable[[], object] = lambda: None,
-    after: Callable[[], object] = lambda: None,
-) -> None:
-    """Kills a command at moments evenly spread over its length; each time all must be whole."""
-    before()
-    begin = time.monotonic()
-    cli(*argv)
-    length = time.monotonic() - begin
-    after()
-    ended = 0
-    for moment in range(moments):
-        before()
-        process = cli.start(*argv)
-        time.sleep(length * (moment + 0.5) / moments)
-        process.kill()
-        process.communicate()
-        ended += process.returncode == 0
-        assert broken(home) == [], f"killed at moment {moment} of {moments}"
-        after()
-        tidy(cli, home)
-    assert ended < moments, "it was never killed before its end: the test does not test"
-
-
 def test_what_is_broken_is_seen(cli: Cli, private_home: Home, archive: Path) -> None:
     """The check itself: it knows a home that is as it should be, and sees what is not."""
     cli("load", "-i", str(archive))
@@ -120,53 +86,6 @@ def test_what_is_broken_is_seen(cli: Cli, private_home: Home, archive: Path) -> 
     (private_home.state / "names/c").symlink_to(f"../containers/{record.name}")
     cli("rm", "c")
     tidy(cli, private_home)
-
-
-def test_load_is_killed(cli: Cli, private_home: Home, archive: Path) -> None:
-    def forget() -> None:
-        cli("rmi", "filled", status=None)
-
-    load = ("load", "-i", str(archive))
-    kill_at_moments(cli, private_home, MOMENTS, *load, after=forget)
-    cli(*load)
-    assert cli.out("run", "--rm", "filled", "cat", "/f7") == "7"
-
-
-def test_commit_is_killed(cli: Cli, private_home: Home) -> None:
-    def run() -> None:
-        start_and_wait(cli, "made", "head -c 3000000 /dev/urandom >/fill")
-
-    def forget() -> None:
-        cli("rmi", "changed", status=None)
-        cli("rm", "-f", "made")
-
-    kill_at_moments(
-        cli, private_home, MOMENTS, "commit", "made", "changed", before=run, after=forget
-    )
-
-
-@pytest.mark.parametrize("verb", ["create", "start", "stop", "rm", "rename"])
-def test_a_verb_of_life_is_killed(cli: Cli, private_home: Home, verb: str) -> None:
-    argv = {
-        "create": ("create", "--name", "c", "busybox", "sleep", "1000"),
-        "start": ("start", "c"),
-        "stop": ("stop", "-t", "1", "c"),
-        "rm": ("rm", "-f", "c"),
-        "rename": ("rename", "c", "d"),
-    }[verb]
-
-    def prepare() -> None:
-        if verb in {"start", "rename"}:
-            cli("create", "--name", "c", "busybox", "sleep", "1000")
-        elif verb in {"stop", "rm"}:
-            cli("run", "-d", "--name", "c", "busybox", "sleep", "1000")
-
-    def clear() -> None:
-        cli("rm", "-f", "c", status=None)
-        cli("rm", "-f", "d", status=None)
-        assert cli.out("ps", "-aq") == ""
-
-    kill_at_moments(cli, private_home, MOMENTS // 2, *argv, before=prepare, after=clear)
 
 
 @pytest.fixture

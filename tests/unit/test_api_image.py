@@ -13,9 +13,9 @@ import drupe
 from drupe import aio
 from drupe.errors import NotFoundError, SpecError, StateError
 from drupe.image.store import ImageStore
+from tests.bad_registry import BadRegistry, Handler
 from tests.unit.test_image_root import archive, member
 from tests.unit.test_image_store import store as store  # noqa: PLC0414 (a fixture)
-from tests.unit.test_registry import BadRegistry, Handler
 from tests.unit.test_registry import registry as registry  # noqa: PLC0414 (a fixture)
 
 LAYER = archive(member("a", b"A"))

@@ -14,7 +14,7 @@ from tests.conftest import Home
 
 
 def left(home: Home, before: set[str]) -> str:
-    return "\n".join(conftest._traces(home) - before)
+    return "\n".join(conftest.traces(home) - before)
 
 
 def test_a_home_of_its_own(private_home: Home, tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_the_real_users_data_is_found(private_home: Home, monkeypatch: pytest.Mo
 
 
 def test_a_process_is_seen(private_home: Home) -> None:
-    before = conftest._traces(private_home)
+    before = conftest.traces(private_home)
     with (private_home.path / "console").open("w") as console:
         child = subprocess.Popen(["sleep", "1000"], stdout=console)
     try:
@@ -43,7 +43,7 @@ def test_a_process_is_seen(private_home: Home) -> None:
 
 
 def test_a_descriptor_is_seen(private_home: Home) -> None:
-    before = conftest._traces(private_home)
+    before = conftest.traces(private_home)
     reader, writer = os.pipe()
     assert f"descriptor {reader}: pipe:" in left(private_home, before)
     os.close(reader)
@@ -53,6 +53,6 @@ def test_a_descriptor_is_seen(private_home: Home) -> None:
 
 @pytest.mark.parametrize("part", ["containers", "names"])
 def test_a_file_is_seen(private_home: Home, part: str) -> None:
-    before = conftest._traces(private_home)
+    before = conftest.traces(private_home)
     (private_home.state / part / "x").mkdir(parents=True)
     assert f"{part}/x" in left(private_home, before)

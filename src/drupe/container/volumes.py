@@ -1,8 +1,8 @@
 """Named volumes: directories of their own, which outlive the containers that use them.
 
-``volumes/NAME/_data`` is what containers see, ``volumes/NAME/volume.json`` what the volume is: it
-is written when the other is there, and goes before it. ``volumes.lock`` is held for the moments
-in which one comes or goes.
+``volumes/NAME/_data`` is what containers see, ``volumes/NAME/volume.json`` what the volume is. Both
+come and go in one step: they are made, and removed, under a name that begins with a dot, where the
+next command removes what a killed one has left. ``volumes.lock`` is held meanwhile.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from drupe.store.lock import locked
 from drupe.store.paths import data_home, private_dir
 
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
+_RECORD = "volume.json"
 
 
 class NamedVolume(NamedTuple):
@@ -86,17 +87,19 @@ def obtain(
         HostError: the disk refused.
     """
     check_volume_name(name)
-    private_dir(_home())
-    with locked(_home().parent / "volumes.lock"):
+    with _changing():
         with suppress(NotFoundError):
             return find(name)
         volume = NamedVolume(name, dict(labels), time.time_ns(), anonymous)
+        new = _home() / f".{name}"
         try:
-            # What a killed command left without its record is nobody's, and may be data.
-            volume.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
-            atomic.write_json(_record(name), schema.encode(volume))
+            (new / "_data").mkdir(parents=True, mode=0o755)
+            atomic.write_json(new / _RECORD, schema.encode(volume))
+            new.rename(_home() / name)
         except OSError as error:
             raise HostError(f"failed to make volume '{name}': {error.strerror}") from error
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
     return volume
 
 
@@ -108,7 +111,7 @@ def find(name: str) -> NamedVolume:
         StateError: its record is spoilt.
     """
     try:
-        record = atomic.read_json(_record(check_volume_name(name)))
+        record = atomic.read_json(_home() / check_volume_name(name) / _RECORD)
     except FileNotFoundError as error:
         raise NotFoundError(
             f"failed to find volume '{name}': no such volume", hint="'drupe volume ls' lists them"
@@ -144,15 +147,15 @@ def remove(store: Store, name: str) -> None:
         NotFoundError: there is none.
         StateError: a container has it.
     """
-    with locked(private_dir(_home().parent) / "volumes.lock"):
-        volume = find(name)
+    with _changing():
+        find(name)
         holders = users(store).get(name)
         if holders:
             raise StateError(
                 f"failed to remove volume '{name}': container '{holders[0]}' has it",
                 hint=f"'drupe rm {holders[0]}' first",
             )
-        _delete(volume)
+        _remove(name)
 
 
 def remove_anonymous(store: Store, names: Iterable[str]) -> None:
@@ -166,24 +169,38 @@ def remove_anonymous(store: Store, names: Iterable[str]) -> None:
 def prune(store: Store, *, every: bool) -> Sequence[NamedVolume]:
     """Removes volumes that no container has: anonymous ones, or ``every``; returns them."""
     removed = []
-    used = users(store)
-    for volume in list_volumes():
-        if volume.name not in used and (volume.anonymous or every):
-            with suppress(NotFoundError, StateError):
-                remove(store, volume.name)
+    with _changing():
+        used = users(store)
+        for volume in list_volumes():
+            if volume.name not in used and (volume.anonymous or every):
+                _remove(volume.name)
                 removed.append(volume)
     return removed
 
 
-def _delete(volume: NamedVolume) -> None:
-    """Its record goes first: then nobody takes it for one any more."""
-    _record(volume.name).unlink()
+def _remove(name: str) -> None:
+    gone = _home() / f".{name}"
     try:
-        shutil.rmtree(_home() / volume.name, onerror=_widen)
+        (_home() / name).rename(gone)
+        _delete(gone)
     except OSError as error:
         raise HostError(
-            f"failed to remove volume '{volume.name}': {error.strerror}: '{error.filename}'"
+            f"failed to remove volume '{name}': {error.strerror}: '{error.filename}'"
         ) from error
+
+
+@contextmanager
+def _changing() -> Iterator[None]:
+    """No volume comes or goes otherwise during the block."""
+    with locked(private_dir(_home()).parent / "volumes.lock"):
+        for path in _home().glob(".*"):
+            with suppress(OSError):
+                _delete(path)
+        yield
+
+
+def _delete(path: Path) -> None:
+    shutil.rmtree(path, onerror=_widen)
 
 
 def _widen(_function: object, path: str, _: object) -> None:
@@ -199,7 +216,3 @@ def _widen(_function: object, path: str, _: object) -> None:
 
 def _home() -> Path:
     return data_home() / "volumes"
-
-
-def _record(name: str) -> Path:
-    return _home() / name / "volume.json"

@@ -1,8 +1,8 @@
 """Named networks of a user: containers on one reach each other, by address and by name.
 
-Each is a directory ``networks/<name>/`` with ``network.json``, ``holder.json`` (which process keeps
-it) and ``members/<container id>``. A member is there as long as its plug is, which its container
-holds; so nobody has to tidy up after one that was killed.
+Each is a directory ``networks/<name>/``, which comes and goes in one step, with ``network.json``,
+``holder.json`` (which process keeps it) and ``members/<container id>``. A member is there as long
+as its plug is, which its container holds; so nobody has to tidy up after one that was killed.
 """
 
 from __future__ import annotations
@@ -118,8 +118,7 @@ class Networks:
             SpecError: the name or a subnet cannot be, or is taken.
         """
         check_network_name(name)
-        private_dir(self._home)
-        with locked(self._home / ".lock"):
+        with self._changing():
             if (self._home / name / "network.json").exists():
                 raise SpecError(
                     f"failed to make network '{name}': there is one already",
@@ -133,8 +132,15 @@ class Networks:
                 labels or {},
                 time.time_ns(),
             )
-            private_dir(self._home / name / "members")
-            write_json(self._home / name / "network.json", encode(network))
+            new = private_dir(self._home / f".{name}")
+            try:
+                private_dir(new / "members")
+                write_json(new / "network.json", encode(network))
+                new.rename(self._home / name)
+            except OSError as error:
+                raise HostError(f"failed to make network '{name}': {error.strerror}") from error
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
         return network
 
     def list(self) -> Sequence[NamedNetwork]:
@@ -182,12 +188,15 @@ class Networks:
             process = self._holder(name)
             if process is not None:
                 process.kill()
-            shutil.rmtree(self._home / name)
+            (self._home / name).rename(self._home / f".{name}")
+            self._sweep()
 
     def prune(self) -> Sequence[str]:
         """Removes all networks that no container is on; returns their names."""
         removed = []
-        for network in self._list():
+        with self._changing():
+            networks = self._list()
+        for network in networks:
             try:
                 self.remove(network.name)
                 removed.append(network.name)
@@ -246,9 +255,20 @@ class Networks:
     @contextmanager
     def _held(self, name: str) -> Iterator[None]:
         self.find(name)
-        with locked(self._home / ".lock"):
+        with self._changing():
             self.find(name)  # it may have been removed meanwhile
             yield
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with locked(private_dir(self._home) / ".lock"):
+            self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        """Removes what is half made or half removed: it has the name of none."""
+        for path in self._home.glob(".*/"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _holder(self, name: str) -> ProcessId | None:
         """The process that keeps a network, if it lives."""
@@ -264,6 +284,9 @@ class Networks:
         process = self._holder(name)
         if process is not None:
             return process.pid
+
+        for path in (self._home / name).glob(".*"):  # of a command that was killed at this
+            path.unlink()
 
         def note(pid: int) -> None:
             write_json(self._home / name / "holder.json", ProcessId.of(pid)._asdict(), sync=False)
