@@ -111,13 +111,14 @@ def test_stop_and_remove_end_what_is_paused(fake: Any, store: Store) -> None:
 
 
 def test_figures_and_tasks(fake: Any) -> None:
-    record = fake("sh", "-c", "sleep 1000; true")
+    own = f"sleep 1000.{os.getpid()}"  # the fake kernel's processes are all of this host
+    record = fake("sh", "-c", f"{own}; true")
     now = figures(record)
     assert now.host_processes == 3
     assert now.inside.memory_bytes > now.inside.memory_used_bytes > 0
     assert now.memory_bytes > 0
     found = {task.command: task for task in tasks(record)}
-    shell, sleep = found["sh -c sleep 1000; true"], found["sleep 1000"]
+    shell, sleep = found[f"sh -c {own}; true"], found[own]
     assert (sleep.parent, sleep.uid, sleep.state) == (shell.pid, os.getuid(), "S")
     lifecycle.stop(record, grace_s=0)
     for ask in (figures, tasks):
