@@ -10,7 +10,10 @@ import pytest
 
 from drupe.errors import NotFoundError, SpecError, StateError
 from drupe.net import holder, named
-from drupe.net.named import Member, Networks, names_of
+from drupe.net.config import Attachment
+from drupe.net.named import Member, Networks
+
+NET = Attachment("net")
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def networks(tmp_path: Path) -> Networks:
 
 
 @pytest.fixture
-def taps(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+def plugs(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """What the holder of every network has; each container that joins plugs one in."""
     sleeper = subprocess.Popen(["sleep", "60"])
     found: set[str] = set()
@@ -73,33 +76,28 @@ def test_subnets_that_cannot_be(networks: Networks, subnet: str, cause: str) -> 
         networks.create("new", subnet=subnet)
 
 
-def test_members_have_addresses_while_their_taps_are_there(
-    networks: Networks, taps: set[str]
+def test_members_have_addresses_while_their_plugs_are_there(
+    networks: Networks, plugs: set[str]
 ) -> None:
     networks.create("net", subnet="192.0.2.0/29", subnet6="2001:db8::/64")
     ids = [digit * 64 for digit in "abcdef"]
-    first = networks.join("net", ids[0], ("web", "w", "web"))
+    first = networks.join(NET._replace(aliases=("w", "web")), ids[0], ("web",))
     assert first.member == Member(ids[0], "192.0.2.2", "2001:db8::2", ("web", "w"))
     assert (first.bits, first.bits6) == (29, 64)
-    second = networks.join("net", ids[1], ("db",), address="192.0.2.3")
+    second = networks.join(NET._replace(address="192.0.2.3"), ids[1], ("db",))
     assert second.member.address == "192.0.2.3"
     with pytest.raises(SpecError, match=r"'192\.0\.2\.3': another container has it"):
-        networks.join("net", ids[2], (), address="192.0.2.3")
+        networks.join(NET._replace(address="192.0.2.3"), ids[2], ())
     with pytest.raises(SpecError, match=r"'198\.51\.100\.1': not one of 192"):
-        networks.join("net", ids[2], (), address="198.51.100.1")
-    assert names_of(networks.members("net")) == {
-        "192.0.2.2": ("web", "w"),
-        "2001:db8::2": ("web", "w"),
-        "192.0.2.3": ("db",),
-        "2001:db8::3": ("db",),
-    }
+        networks.join(NET._replace(address="198.51.100.1"), ids[2], ())
+    assert [member.address for member in networks.members("net")] == ["192.0.2.2", "192.0.2.3"]
     with pytest.raises(StateError, match=f"container {ids[0][:12]} is on it"):
         networks.remove("net")
     for container_id in ids[2:5]:
-        networks.join("net", container_id, ())
+        networks.join(NET, container_id, ())
     with pytest.raises(SpecError, match=r"all addresses of 192\.0\.2\.0/29 are taken"):
-        networks.join("net", ids[5], ())
-    taps.clear()
+        networks.join(NET, ids[5], ())
+    plugs.clear()
     networks.remove("net")
     assert networks.list() == []
 

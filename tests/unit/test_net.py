@@ -202,8 +202,8 @@ def test_networks_that_are_asked_for(tmp_path: Path) -> None:
     unable.write_text("# CONFIG_UML_HOSTNET is not set\n")
     assert resolve_network(NetworkRequest(), unable).mode is Mode.NONE
     assert resolve_network(NetworkRequest(), ABLE).mode is Mode.USER
-    assert resolve_network(NetworkRequest(network="none"), ABLE).mode is Mode.NONE
-    joined = resolve_network(NetworkRequest(network="ns:/dev/null,dev=net7"), ABLE)
+    assert resolve_network(NetworkRequest(networks=("none",)), ABLE).mode is Mode.NONE
+    joined = resolve_network(NetworkRequest(networks=("ns:/dev/null,dev=net7",)), ABLE)
     assert joined[:3] == (Mode.NAMESPACE, "/dev/null", "net7")
     made = resolve_network(NetworkRequest(mac="02:00:5E:10:00:01", publish=("80",)), ABLE)
     assert made.mac == "02:00:5e:10:00:01"
@@ -214,18 +214,20 @@ def test_networks_that_are_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "cause"),
     [
-        (NetworkRequest(network="host"), "a kernel, and so a network, of its own"),
-        (NetworkRequest(network="container:x"), "cannot share one network stack"),
-        (NetworkRequest(network="none", publish=("80",)), "failed to publish ports"),
-        (NetworkRequest(network="none", allow=("none",)), "nobody enforces it"),
+        (NetworkRequest(networks=("host",)), "a kernel, and so a network, of its own"),
+        (NetworkRequest(networks=("container:x",)), "cannot share one network stack"),
+        (NetworkRequest(networks=("none",), publish=("80",)), "failed to publish ports"),
+        (NetworkRequest(networks=("none",), allow=("none",)), "nobody enforces it"),
         (NetworkRequest(ip="192.0.2.1"), "they are for named networks"),
         (NetworkRequest(aliases=("db",)), "they are for named networks"),
         (NetworkRequest(mac="1"), "not six bytes"),
-        (NetworkRequest(network="ns:relative"), "not ns:PATH"),
-        (NetworkRequest(network="ns:/x,dev="), "not ns:PATH"),
-        (NetworkRequest(network="ns:/x,name=y"), "not ns:PATH"),
-        (NetworkRequest(network="ns:/no/such/file"), "there is no '/no/such/file'"),
-        (NetworkRequest(network="ns:/dev/null", publish=("80",)), "failed to publish ports"),
+        (NetworkRequest(networks=("none", "x")), "a container on it is on no other one"),
+        (NetworkRequest(networks=("x", "ns:/dev/null")), "a container on it is on no other one"),
+        (NetworkRequest(networks=("ns:relative",)), "not ns:PATH"),
+        (NetworkRequest(networks=("ns:/x,dev=",)), "not ns:PATH"),
+        (NetworkRequest(networks=("ns:/x,name=y",)), "not ns:PATH"),
+        (NetworkRequest(networks=("ns:/no/such/file",)), "there is no '/no/such/file'"),
+        (NetworkRequest(networks=("ns:/dev/null",), publish=("80",)), "failed to publish ports"),
         (NetworkRequest(hosts=("me:host-gateway",)), "may not reach its host"),
         (NetworkRequest(allow=("a b",)), "not something that can be reached"),
     ],
@@ -238,7 +240,7 @@ def test_networks_that_cannot_be(wanted: NetworkRequest, cause: str) -> None:
 def test_a_kernel_without_the_driver_is_named(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("")
     with pytest.raises(SpecError, match="the container's kernel has none"):
-        resolve_network(NetworkRequest(network="default"), tmp_path / "config")
+        resolve_network(NetworkRequest(networks=("default",)), tmp_path / "config")
 
 
 def test_each_container_has_an_address_of_its_own() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from drupe.api.threads import in_thread
+from drupe.api.view import ContainerView
+from drupe.container.store import Store
+from drupe.net.attachment import add_options, check_mac
+from drupe.net.config import Attachment
 from drupe.net.named import Member, NamedNetwork, Networks
 
 
@@ -14,6 +18,27 @@ class NetworkView:
     def __init__(self, network: NamedNetwork) -> None:
         """Use ``create``, ``get`` or ``list``."""
         self._network = network
+
+    def _connect(
+        self,
+        container: ContainerView | str,
+        ip: str | None,
+        ip6: str | None,
+        aliases: Sequence[str],
+        mac_address: str | None,
+    ) -> None:
+        from drupe.container.connecting import connect
+
+        mac = "" if mac_address is None else check_mac(mac_address)
+        one = add_options(Attachment(self.name, mac=mac), ip, ip6, aliases)
+        store = Store()
+        connect(store, store.find(_id_of(container)), one)
+
+    def _disconnect(self, container: ContainerView | str) -> None:
+        from drupe.container.connecting import disconnect
+
+        store = Store()
+        disconnect(store, store.find(_id_of(container)), self.name)
 
     def __repr__(self) -> str:
         return f"<Network '{self.name}' {self.subnet}>"
@@ -34,9 +59,18 @@ class NetworkView:
         return self._network.subnet6
 
     @property
+    def internal(self) -> bool:
+        """Whether containers that are on no other one do not reach the outside."""
+        return self._network.internal
+
+    @property
     def labels(self) -> dict[str, str]:
         """The notes that it was given."""
         return dict(self._network.labels)
+
+
+def _id_of(container: ContainerView | str) -> str:
+    return container if isinstance(container, str) else container.id
 
 
 class Network(NetworkView):
@@ -50,14 +84,21 @@ class Network(NetworkView):
         subnet: str | None = None,
         subnet6: str | None = None,
         labels: Mapping[str, str] | None = None,
+        internal: bool = False,
     ) -> Network:
         """Makes a network; subnets that are not named are free ones.
+
+        Containers that are on ``internal`` ones only do not reach the outside.
 
         Raises:
             SpecError: the name or a subnet cannot be, or is taken.
         """
         wanted = dict(labels or {})
-        return cls(Networks().create(name, subnet=subnet, subnet6=subnet6, labels=wanted))
+        return cls(
+            Networks().create(
+                name, subnet=subnet, subnet6=subnet6, labels=wanted, internal=internal
+            )
+        )
 
     @classmethod
     def get(cls, name: str) -> Network:
@@ -81,6 +122,33 @@ class Network(NetworkView):
         """
         return Networks().members(self.name)
 
+    def connect(
+        self,
+        container: ContainerView | str,
+        *,
+        ip: str | None = None,
+        ip6: str | None = None,
+        aliases: Sequence[str] = (),
+        mac_address: str | None = None,
+    ) -> None:
+        """Puts a container that does not run on it, too; ``aliases`` are further names there.
+
+        Raises:
+            SpecError: an address cannot be, or the container is on it already.
+            StateError: it runs, or is on no network that others could be beside.
+            NotFoundError: one of both was removed.
+        """
+        self._connect(container, ip, ip6, aliases, mac_address)
+
+    def disconnect(self, container: ContainerView | str) -> None:
+        """Takes a container that does not run off it.
+
+        Raises:
+            StateError: it runs, or is not on it.
+            NotFoundError: it was removed.
+        """
+        self._disconnect(container)
+
     def remove(self) -> None:
         """Removes it.
 
@@ -102,12 +170,15 @@ class AsyncNetwork(NetworkView):
         subnet: str | None = None,
         subnet6: str | None = None,
         labels: Mapping[str, str] | None = None,
+        internal: bool = False,
     ) -> AsyncNetwork:
         """Makes a network: ``drupe.Network.create``."""
         wanted = dict(labels or {})
         return cls(
             await in_thread(
-                lambda: Networks().create(name, subnet=subnet, subnet6=subnet6, labels=wanted)
+                lambda: Networks().create(
+                    name, subnet=subnet, subnet6=subnet6, labels=wanted, internal=internal
+                )
             )
         )
 
@@ -124,6 +195,22 @@ class AsyncNetwork(NetworkView):
     async def members(self) -> Sequence[Member]:
         """The containers that are on it now: ``drupe.Network.members``."""
         return await in_thread(lambda: Networks().members(self.name))
+
+    async def connect(
+        self,
+        container: ContainerView | str,
+        *,
+        ip: str | None = None,
+        ip6: str | None = None,
+        aliases: Sequence[str] = (),
+        mac_address: str | None = None,
+    ) -> None:
+        """Puts a container that does not run on it, too: ``drupe.Network.connect``."""
+        await in_thread(lambda: self._connect(container, ip, ip6, aliases, mac_address))
+
+    async def disconnect(self, container: ContainerView | str) -> None:
+        """Takes a container that does not run off it: ``drupe.Network.disconnect``."""
+        await in_thread(lambda: self._disconnect(container))
 
     async def remove(self) -> None:
         """Removes it: ``drupe.Network.remove``."""

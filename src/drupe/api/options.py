@@ -68,7 +68,8 @@ class ContainerOptions(TypedDict, total=False):
         health_start_period: in which failures do not count; default: none.
         health_start_interval: between two checks in that period; default: 5.
         no_healthcheck: none, whatever the image has.
-        network: "none", "default", or the name of a network: see ``Network``.
+        network: "none", "default", or the names of networks, "name=NAME,ip=ADDRESS,...": see
+            ``Network``.
         publish: ports of the container that the host listens for, "[[ADDRESS:]HOST:]GUEST[/udp]":
             on 127.0.0.1 unless an address is given.
         publish_all: all that the image exposes, on free ports of the host.
@@ -78,7 +79,7 @@ class ContainerOptions(TypedDict, total=False):
         dns_search: domains to search.
         add_hosts: lines of /etc/hosts, "NAME:ADDRESS".
         mac_address: of its first interface.
-        ip: its IPv4 address on a named network.
+        ip: its IPv4 address on the first named network.
         ip6: its IPv6 address there.
         network_aliases: further names there.
     """
@@ -126,7 +127,7 @@ class ContainerOptions(TypedDict, total=False):
     health_start_period: float | str | None
     health_start_interval: float | str | None
     no_healthcheck: bool
-    network: str | None
+    network: str | Sequence[str] | None
     publish: Sequence[str] | None
     publish_all: bool
     net_allow: Sequence[str] | None
@@ -211,7 +212,7 @@ def build_request(
 
 def _network(options: ContainerOptions) -> NetworkRequest:
     return NetworkRequest(
-        network=options.get("network"),
+        networks=_names(options.get("network")),
         publish=check_strings("publish", options.get("publish") or ()),
         publish_all=bool(options.get("publish_all")),
         allow=check_strings("net_allow", options.get("net_allow") or ()),
@@ -223,6 +224,10 @@ def _network(options: ContainerOptions) -> NetworkRequest:
         ip6=options.get("ip6"),
         aliases=check_strings("network_aliases", options.get("network_aliases") or ()),
     )
+
+
+def _names(network: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (network,) if isinstance(network, str) else check_strings("network", network or ())
 
 
 def option_name(options: ContainerOptions) -> str | None:

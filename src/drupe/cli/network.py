@@ -1,4 +1,4 @@
-"""``drupe network``: makes, lists, shows and removes named networks."""
+"""``drupe network``: makes, lists, shows and removes named networks; who is on them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from drupe.store.schema import encode
 EXAMPLES = (
     ("a network; 'drupe run --network fruit' puts containers on it", "drupe network create fruit"),
     ("who is on it", "drupe network inspect fruit"),
+    ("a container that is there joins another one, too", "drupe network connect fruit web"),
     ("remove it", "drupe network rm fruit"),
 )
 SEE_ALSO = ("run", "port")
@@ -50,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--label", "-l", action="append", default=[], metavar="NAME[=VALUE]", help="a note"
     )
+    create.add_argument(
+        "--internal", action="store_true", help="it alone leads containers nowhere else"
+    )
     create.add_argument("name", help="letters, digits, '_', '.' and '-'")
 
     ls = verbs.add_parser("ls", help="list networks")
@@ -61,18 +65,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rm = verbs.add_parser("rm", help="remove networks that no container is on")
     rm.add_argument("names", nargs="+", metavar="NETWORK", help="its name")
 
+    connect = verbs.add_parser("connect", help="put a container that does not run on a network")
+    connect.add_argument("--ip", metavar="ADDRESS", help="its IPv4 address there")
+    connect.add_argument("--ip6", metavar="ADDRESS", help="its IPv6 address there")
+    connect.add_argument(
+        "--alias", action="append", default=[], metavar="NAME", help="a further name there"
+    )
+    connect.add_argument("--mac-address", metavar="MAC", help="its Ethernet address there")
+    _add_pair(connect)
+
+    disconnect = verbs.add_parser("disconnect", help="take a container that does not run off one")
+    _add_pair(disconnect)
+
     verbs.add_parser("prune", help="remove all networks that no container is on")
+
+
+def _add_pair(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="its name")
+    parser.add_argument("container", metavar="CONTAINER", help="name, id, or its beginning")
 
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    verbs = {"create": _create, "ls": _ls, "inspect": _inspect, "rm": _rm, "prune": _prune}
+    verbs = {
+        "create": _create,
+        "ls": _ls,
+        "inspect": _inspect,
+        "rm": _rm,
+        "prune": _prune,
+        "connect": _connect,
+        "disconnect": _disconnect,
+    }
     return verbs[args.network_verb](args)
 
 
 def _create(args: argparse.Namespace) -> int:
     labels = dict(label.partition("=")[::2] for label in args.label)
-    made = Networks().create(args.name, subnet=args.subnet, subnet6=args.subnet6, labels=labels)
+    made = Networks().create(
+        args.name,
+        subnet=args.subnet,
+        subnet6=args.subnet6,
+        labels=labels,
+        internal=args.internal,
+    )
     print(made.name)
     return 0
 
@@ -96,6 +131,28 @@ def _rm(args: argparse.Namespace) -> int:
     for name in args.names:
         Networks().remove(name)
         print(name)
+    return 0
+
+
+def _connect(args: argparse.Namespace) -> int:
+    from drupe.container.connecting import connect
+    from drupe.container.store import Store
+    from drupe.net.attachment import add_options, check_mac
+    from drupe.net.config import Attachment
+
+    mac = "" if args.mac_address is None else check_mac(args.mac_address)
+    one = add_options(Attachment(args.network, mac=mac), args.ip, args.ip6, args.alias)
+    store = Store()
+    connect(store, store.find(args.container), one)
+    return 0
+
+
+def _disconnect(args: argparse.Namespace) -> int:
+    from drupe.container.connecting import disconnect
+    from drupe.container.store import Store
+
+    store = Store()
+    disconnect(store, store.find(args.container), args.network)
     return 0
 
 

@@ -125,9 +125,7 @@ _LISTING = Listing[_Entry](
         "exited": lambda e, value: str(e.condition.status) == value,
         "ancestor": lambda e, value: e.root == value,
         "health": lambda e, value: (e.condition.health or _NO_HEALTH).status == value,
-        "network": lambda e, value: (
-            value in {e.record.spec.network.name, e.record.spec.network.mode}
-        ),
+        "network": lambda e, value: value in e.record.spec.network.names,
         "before": lambda e, value: e.record.spec.created_ns < _created_ns(value),
         "since": lambda e, value: e.record.spec.created_ns > _created_ns(value),
         "publish": _publishes,

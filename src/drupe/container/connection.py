@@ -8,11 +8,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from drupe.container.members import known_names
 from drupe.container.spec import ContainerSpec
+from drupe.errors import SpecError
 from drupe.guest.files import File, file_frames
 from drupe.guest.network import Interface, Route, network_frames
 from drupe.net import passt
-from drupe.net.config import Mode, Network, make_mac
+from drupe.net.config import Attachment, Mode, Network, make_mac
 from drupe.net.host import has_ipv6
 from drupe.net.links import MTU
 from drupe.net.names import (
@@ -66,55 +68,72 @@ def connected(spec: ContainerSpec, beside: Path) -> Iterator[Connection]:
     Raises:
         HostError: this host refused.
         SpecError: a port is taken.
+        NotFoundError: a network has been removed.
     """
     with ExitStack() as held:
-        if spec.network.mode is Mode.USER:
-            yield _user(spec, beside, held)
-        elif spec.network.mode is Mode.NAMED:
-            yield _named(spec, beside, held)
-        elif spec.network.mode is Mode.NAMESPACE:
+        if spec.network.mode is Mode.NAMESPACE:
             yield _namespace(spec, held)
         else:
-            yield Connection((), _files(spec, {}, ()))
+            yield _networks(spec, beside, held)
 
 
-def _user(spec: ContainerSpec, beside: Path, held: ExitStack) -> Connection:
-    """The default network: a passt of the container's own."""
-    outside = _outside(spec, beside, held, "eth0", spec.network.mac or make_mac(spec.id))
+def _networks(spec: ContainerSpec, beside: Path, held: ExitStack) -> Connection:
+    """Named networks, and a passt of the container's own for what lies outside of them."""
+    inside = [_join(spec, index, one, held) for index, one in enumerate(spec.network.joined)]
+    wires = [one.wire for one in inside]
+    interfaces = [one.interface for one in inside]
+    internal = bool(inside) and all(one.internal for one in inside)
+    if spec.network.mode is Mode.NONE or internal:
+        if spec.network.ports:
+            raise SpecError(
+                f"failed to publish ports of container '{spec.name}': its networks are internal",
+                hint="'drupe network connect' puts it on another one, too",
+            )
+        frames = network_frames(tuple(interfaces)) + _files(spec, known_names(spec), ())
+        return Connection(tuple(wires), frames)
+    outside = _outside(spec, beside, held, len(inside))
+    wires.append(outside.wire)
+    interfaces.append(outside.interface)
     names = (spec.hostname, spec.name)
     own = {address.partition("/")[0]: names for address in outside.interface.addresses}
-    frames = network_frames((outside.interface,)) + _files(spec, own, outside.servers)
-    return Connection((outside.wire,), frames, (outside.network,))
+    files = _files(spec, known_names(spec) if inside else own, outside.servers)
+    frames = network_frames(tuple(interfaces)) + files
+    return Connection(tuple(wires), frames, (outside.network,))
 
 
-def _named(spec: ContainerSpec, beside: Path, held: ExitStack) -> Connection:
-    """A named network, and a passt for what lies outside of it."""
-    from drupe.net.named import Networks, names_of
+class _Inside(NamedTuple):
+    """A named network that a container is on."""
 
-    network, networks = spec.network, Networks()
-    names = (spec.name, spec.hostname, *network.aliases)
-    plug = networks.join(
-        network.name, spec.id, names, address=network.address, address6=network.address6
-    )
+    wire: Wire
+    interface: Interface
+    internal: bool
+
+
+def _join(spec: ContainerSpec, index: int, wanted: Attachment, held: ExitStack) -> _Inside:
+    from drupe.net.named import Networks
+
+    wanted = wanted._replace(mac=_mac(spec, index, wanted.mac))
+    plug = Networks().join(wanted, spec.id, (spec.name, spec.hostname))
     held.callback(os.close, plug.descriptor)
-    inside = Interface(
-        name="eth0",
-        mac=network.mac or make_mac(spec.id),
+    interface = Interface(
+        name=f"eth{index}",
+        mac=wanted.mac,
         mtu=MTU,
         addresses=(f"{plug.member.address}/{plug.bits}", f"{plug.member.address6}/{plug.bits6}"),
     )
-    outside = _outside(spec, beside, held, "eth1", make_mac(spec.id, 1))
-    known = names_of(networks.members(network.name))
-    frames = network_frames((inside, outside.interface)) + _files(spec, known, outside.servers)
-    wires = (Wire(plug.descriptor, "packet"), outside.wire)
-    return Connection(wires, frames, (outside.network,))
+    return _Inside(Wire(plug.descriptor, "packet"), interface, plug.internal)
+
+
+def _mac(spec: ContainerSpec, index: int, said: str = "") -> str:
+    """The Ethernet address of an interface: as it was asked for, or made from the id."""
+    return said or ("" if index else spec.network.mac) or make_mac(spec.id, index)
 
 
 def _namespace(spec: ContainerSpec, held: ExitStack) -> Connection:
     """An interface of an existing network namespace, with all that it has."""
     from drupe.net.netns import take_over
 
-    taken = take_over(spec.network.name, spec.network.device)
+    taken = take_over(spec.network.path, spec.network.device)
     held.callback(os.close, taken.descriptor)
     interface = Interface(
         name=spec.network.device,
@@ -137,14 +156,14 @@ class _Outside(NamedTuple):
     network: passt.UserNetwork
 
 
-def _outside(spec: ContainerSpec, beside: Path, held: ExitStack, name: str, mac: str) -> _Outside:
+def _outside(spec: ContainerSpec, beside: Path, held: ExitStack, index: int) -> _Outside:
     """Starts a passt of the container's own; the default route leads there."""
     ipv6 = has_ipv6()
     resolvers = () if spec.network.dns.servers else host_resolvers()
     network = _start_passt(spec, resolvers, beside, ipv6=ipv6, held=held)
     interface = Interface(
-        name=name,
-        mac=mac,
+        name=f"eth{index}",
+        mac=_mac(spec, index),
         mtu=passt.MTU,
         addresses=(f"{passt.ADDRESS}/{passt.BITS}",)
         + ((f"{passt.ADDRESS6}/{passt.BITS6}",) if ipv6 else ()),

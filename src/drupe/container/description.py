@@ -14,8 +14,8 @@ from drupe.container.machine import machine_spec
 from drupe.container.record import Condition, Record, State
 from drupe.container.spec import ContainerSpec
 from drupe.errors import NotFoundError
-from drupe.net.config import Mode, Port
-from drupe.net.named import Member, Networks
+from drupe.net.config import Attachment, Port
+from drupe.net.named import Networks
 from drupe.platform.registry import find_platform
 from drupe.store.schema import encode
 
@@ -121,7 +121,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, object]:
     network = spec.network
     return {
         "Binds": [f"{v.name or v.source}:{v.target}{':ro' * v.readonly}" for v in spec.volumes],
-        "NetworkMode": network.name if network.mode is Mode.NAMED else str(network.mode),
+        "NetworkMode": network.names[0],
         "PortBindings": _ports(network.ports),
         "RestartPolicy": {
             "Name": spec.restart.policy,
@@ -174,33 +174,30 @@ def _tmpfs(spec: ContainerSpec) -> list[dict[str, object]]:
 def _network(record: Record, *, running: bool) -> dict[str, object]:
     """Where it can be found: by others on its networks, by the host through its ports."""
     network = record.spec.network
-    members = _memberships(record) if running else {}
-    first = next(iter(members.values()), None)
+    networks = {one.name: _membership(record, one, running=running) for one in network.joined}
+    first = next(iter(networks.values()), {})
     return {
         "Ports": _ports(network.ports) if running else {},
-        "IPAddress": "" if first is None else first.address,
-        "GlobalIPv6Address": "" if first is None else first.address6,
-        "MacAddress": network.mac,
-        "Networks": {
-            name: {
-                "IPAddress": member.address,
-                "GlobalIPv6Address": member.address6,
-                "Aliases": list(member.names),
-            }
-            for name, member in members.items()
-        },
+        "IPAddress": first.get("IPAddress", ""),
+        "GlobalIPv6Address": first.get("GlobalIPv6Address", ""),
+        "MacAddress": first.get("MacAddress", network.mac),
+        "Networks": networks,
     }
 
 
-def _memberships(record: Record) -> dict[str, Member]:
-    """The named networks that it is on, and as what."""
-    networks, found = Networks(), {}
-    for network in networks.list():
-        with suppress(NotFoundError):  # removed meanwhile
-            for member in networks.members(network.name):
-                if member.id == record.id:
-                    found[network.name] = member
-    return found
+def _membership(record: Record, wanted: Attachment, *, running: bool) -> dict[str, object]:
+    """What it is on a named network, or is to be."""
+    member = None
+    if running:
+        with suppress(NotFoundError):  # removed, or removed meanwhile
+            found = Networks().members(wanted.name)
+            member = next((one for one in found if one.id == record.id), None)
+    return {
+        "IPAddress": "" if member is None else member.address,
+        "GlobalIPv6Address": "" if member is None else member.address6,
+        "MacAddress": wanted.mac if member is None else member.mac,
+        "Aliases": list(wanted.aliases if member is None else member.names),
+    }
 
 
 def _ports(ports: tuple[Port, ...]) -> dict[str, list[dict[str, str]]]:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from drupe.errors import SpecError
-from drupe.net.config import Mode, Network
+from drupe.net.attachment import add_attachment, add_options, check_mac, parse_attachment
+from drupe.net.config import Attachment, Mode, Network
 from drupe.net.names import HOST_GATEWAY, parse_dns, parse_host
 from drupe.net.policy import parse_rule, reaches_host
-from drupe.net.ports import check_address, claim, parse_publish
+from drupe.net.ports import claim, parse_publish
 
 _DRIVER = "CONFIG_UML_HOSTNET=y"
-_MAC = r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}"
+_DEFAULT = {"default", "bridge", "passt"}
 
 
 class NetworkRequest(NamedTuple):
     """What ``run`` was asked for of networks, in docker's notation.
 
     Attributes:
-        network: none, default, a named network, or ns:PATH; default: what the kernel can.
+        networks: none, default or ns:PATH; or named ones, as NAME or name=NAME,ip=ADDRESS,...;
+            nothing: what the kernel can.
         publish: [[ADDRESS:]HOST:]GUEST[/udp].
         publish_all: what the image exposes, on free ports of the host.
         allow: what may be reached.
@@ -29,13 +30,13 @@ class NetworkRequest(NamedTuple):
         dns_search: domains.
         dns_options: as in resolv.conf(5).
         hosts: NAME:ADDRESS.
-        mac: Ethernet address.
-        ip: address on a named network.
+        mac: Ethernet address of the first interface.
+        ip: address on the first named network.
         ip6: the same for IPv6.
-        aliases: further names on a named network.
+        aliases: further names there.
     """
 
-    network: str | None = None
+    networks: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     publish_all: bool = False
     allow: tuple[str, ...] = ()
@@ -58,7 +59,7 @@ def resolve_network(
         SpecError: something is wrong with the request.
         HostError: a port cannot be had.
     """
-    network = _mode(wanted.network, kernel_config)
+    network = _connect(wanted, kernel_config)
     publish = [*wanted.publish, *(exposed if wanted.publish_all else ())]
     for rule in wanted.allow:
         parse_rule(rule)
@@ -68,39 +69,41 @@ def resolve_network(
             f"failed to use '{HOST_GATEWAY}': the container may not reach its host",
             hint="'--net-allow host' lets it, '--net-allow host:PORT' one port only",
         )
-    for address in (wanted.ip, wanted.ip6):
-        if address is not None:
-            check_address(address, address)
-    if wanted.mac is not None and not re.fullmatch(_MAC, wanted.mac):
-        raise SpecError(
-            f"failed to use MAC address '{wanted.mac}': not six bytes",
-            hint="such as 02:00:5e:10:00:01",
-        )
     network = network._replace(
         ports=claim(tuple(port for text in publish for port in parse_publish(text))),
         allow=wanted.allow,
         dns=parse_dns(wanted.dns, wanted.dns_search, wanted.dns_options),
         hosts=hosts,
-        mac=(wanted.mac or "").lower(),
-        address=wanted.ip or "",
-        address6=wanted.ip6 or "",
-        aliases=wanted.aliases,
+        mac="" if wanted.mac is None else check_mac(wanted.mac),
     )
     _check(network)
     return network
 
 
-def _mode(said: str | None, kernel_config: Path | None) -> Network:
+def _connect(wanted: NetworkRequest, kernel_config: Path | None) -> Network:
     """``--network``: where it is not given, the default network if the kernel has the driver."""
     able = kernel_config is None or _DRIVER in kernel_config.read_text()
-    if said == "none" or (said is None and not able):
-        return Network(Mode.NONE)
-    if not able:
+    said = tuple(dict.fromkeys(wanted.networks)) or ("default" if able else "none",)
+    if said != ("none",) and not able:
         raise SpecError(
-            f"failed to use network '{said}': the container's kernel has none",
+            f"failed to use network '{said[0]}': the container's kernel has none",
             hint="use a kernel with CONFIG_UML_HOSTNET, such as general, or --network none",
         )
-    if said is None or said in {"default", "bridge", "passt"}:
+    if len(said) == 1 and (network := _only(said[0])) is not None:
+        if wanted.ip or wanted.ip6 or wanted.aliases:
+            raise SpecError(
+                "failed to use an address or an alias: they are for named networks",
+                hint="'drupe network create' makes one",
+            )
+        return network
+    return Network(Mode.USER, joined=_join(said, wanted))
+
+
+def _only(said: str) -> Network | None:
+    """A network that a container is on alone; None: it is a named one."""
+    if said == "none":
+        return Network(Mode.NONE)
+    if said in _DEFAULT:
         return Network(Mode.USER)
     if said == "host":
         raise SpecError(
@@ -118,10 +121,30 @@ def _mode(said: str | None, kernel_config: Path | None) -> Network:
         from drupe.net.netns import parse_namespace
 
         path, device = parse_namespace(said.removeprefix("ns:"))
-        return Network(Mode.NAMESPACE, name=path, device=device)
+        return Network(Mode.NAMESPACE, path=path, device=device)
+    return None
+
+
+def _join(said: tuple[str, ...], wanted: NetworkRequest) -> tuple[Attachment, ...]:
+    """Named networks; what is said beside them is for the first. Each leads outside as well."""
     from drupe.net.named import Networks
 
-    return Network(Mode.NAMED, name=Networks().find(said).name)
+    joined: list[Attachment] = []
+    for text in said:
+        if text in _DEFAULT:
+            continue
+        if _only(text) is not None:
+            raise SpecError(
+                f"failed to use network '{text}': a container on it is on no other one",
+                hint="only networks that 'drupe network create' made can be several",
+            )
+        one = parse_attachment(text)
+        if not joined:
+            one = add_options(one, wanted.ip, wanted.ip6, wanted.aliases)
+        joined = add_attachment(joined, one)
+    for one in joined:
+        Networks().check(one)
+    return tuple(joined)
 
 
 def _check(network: Network) -> None:
@@ -135,9 +158,4 @@ def _check(network: Network) -> None:
         raise SpecError(
             f"failed to use --net-allow: nobody enforces it on network '{network.mode}'",
             hint="it is for the default network and named ones",
-        )
-    if network.mode is not Mode.NAMED and (network.address or network.address6 or network.aliases):
-        raise SpecError(
-            "failed to use an address or an alias: they are for named networks",
-            hint="'drupe network create' makes one",
         )

@@ -103,5 +103,5 @@ def _visited(record: Record, spec: ContainerSpec, platform: Platform | None) -> 
 
 def _alone(network: Network) -> Network:
     """A network that nobody notices, with the same files in /etc: what those hide stays hidden."""
-    connected = network.mode in {Mode.USER, Mode.NAMED}
-    return Network(Mode.USER if connected else Mode.NONE, dns=network.dns, hosts=network.hosts)
+    mode = Mode.USER if network.mode is Mode.USER else Mode.NONE
+    return Network(mode, dns=network.dns, hosts=network.hosts)

@@ -7,18 +7,16 @@ from typing import NamedTuple
 
 
 class Mode(StrEnum):
-    """How a container is connected.
+    """How a container reaches the outside.
 
     Attributes:
-        NONE: not at all; it has a loopback.
+        NONE: not at all.
         USER: by a user-mode network of its own.
-        NAMED: to other containers by a named network, outside by a user-mode network.
         NAMESPACE: by an interface in a network namespace of the host.
     """
 
     NONE = "none"
     USER = "default"
-    NAMED = "named"
     NAMESPACE = "namespace"
 
 
@@ -64,34 +62,53 @@ class Dns(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-class Network(NamedTuple):
-    """A container's network.
+class Attachment(NamedTuple):
+    """A named network that a container is on.
 
     Attributes:
-        mode: how it is connected.
-        name: of the named network, or path of the network namespace.
+        name: of the network.
+        aliases: further names of the container there.
+        address: IPv4 address there; empty: the next free one.
+        address6: the same for IPv6.
+        mac: Ethernet address there; empty: made from the container's id.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    address: str = ""
+    address6: str = ""
+    mac: str = ""
+
+
+class Network(NamedTuple):
+    """A container's networks.
+
+    Attributes:
+        mode: how it reaches the outside.
+        path: of the network namespace.
         device: the interface in that namespace.
         ports: published ones.
         allow: what it may reach, as the user said it; empty: all but the host.
         dns: how it looks up names.
         hosts: further lines of /etc/hosts.
         mac: Ethernet address of its first interface; empty: made from its id.
-        address: IPv4 address on the named network; empty: the next free one.
-        address6: the same for IPv6.
-        aliases: further names on the named network.
+        joined: named networks, whose interfaces are the first ones.
     """
 
     mode: Mode = Mode.NONE
-    name: str = ""
+    path: str = ""
     device: str = ""
     ports: tuple[Port, ...] = ()
     allow: tuple[str, ...] = ()
     dns: Dns = Dns()
     hosts: tuple[Host, ...] = ()
     mac: str = ""
-    address: str = ""
-    address6: str = ""
-    aliases: tuple[str, ...] = ()
+    joined: tuple[Attachment, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the user calls its networks."""
+        return tuple(one.name for one in self.joined) or (self.mode.value,)
 
 
 def make_mac(container_id: str, index: int = 0) -> str:

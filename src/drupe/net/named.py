@@ -11,13 +11,15 @@ import ipaddress
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from drupe.errors import HostError, NotFoundError, SpecError, StateError
 from drupe.net import holder
+from drupe.net.config import Attachment
+from drupe.net.subnets import POOL, POOL6, allocate, check, choose
 from drupe.store.atomic import read_json, write_json
 from drupe.store.liveness import ProcessId
 from drupe.store.lock import locked
@@ -26,9 +28,6 @@ from drupe.store.schema import decode, encode
 
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}"
 _TAKEN = {"none", "default", "host", "bridge", "passt", "container", "ns"}
-_POOL = "10.214.{}.0/24"
-_POOL6 = "fd64:7275:7065:{:x}::/64"
-_POOL_SIZE = 250
 _LEAVE_TIMEOUT_S = 2.0
 _LEAVE_POLL_S = 0.005
 
@@ -42,6 +41,7 @@ class NamedNetwork(NamedTuple):
         subnet6: IPv6.
         labels: the user's own notes.
         created_ns: time of creation, since the epoch.
+        internal: containers that are on no other one do not reach the outside.
     """
 
     name: str
@@ -49,6 +49,7 @@ class NamedNetwork(NamedTuple):
     subnet6: str
     labels: dict[str, str]
     created_ns: int = 0
+    internal: bool = False
 
 
 class Member(NamedTuple):
@@ -59,12 +60,14 @@ class Member(NamedTuple):
         address: IPv4.
         address6: IPv6.
         names: what others on the network find it by.
+        mac: Ethernet address.
     """
 
     id: str
     address: str
     address6: str
     names: tuple[str, ...]
+    mac: str = ""
 
 
 class Plug(NamedTuple):
@@ -75,12 +78,14 @@ class Plug(NamedTuple):
         member: itself.
         bits: prefix of the IPv4 subnet.
         bits6: prefix of the IPv6 subnet.
+        internal: the network leads nowhere else.
     """
 
     descriptor: int
     member: Member
     bits: int
     bits6: int
+    internal: bool = False
 
 
 def check_network_name(name: str) -> str:
@@ -111,6 +116,7 @@ class Networks:
         subnet: str | None = None,
         subnet6: str | None = None,
         labels: dict[str, str] | None = None,
+        internal: bool = False,
     ) -> NamedNetwork:
         """Makes a network.
 
@@ -127,10 +133,11 @@ class Networks:
             others = self._list()
             network = NamedNetwork(
                 name,
-                _choose(subnet, [other.subnet for other in others], _POOL),
-                _choose(subnet6, [other.subnet6 for other in others], _POOL6),
+                choose(subnet, [other.subnet for other in others], POOL),
+                choose(subnet6, [other.subnet6 for other in others], POOL6),
                 labels or {},
                 time.time_ns(),
+                internal,
             )
             new = private_dir(self._home / f".{name}")
             try:
@@ -204,15 +211,23 @@ class Networks:
                 continue
         return removed
 
-    def join(
-        self,
-        name: str,
-        container_id: str,
-        names: tuple[str, ...],
-        *,
-        address: str = "",
-        address6: str = "",
-    ) -> Plug:
+    def check(self, wanted: Attachment) -> NamedNetwork:
+        """The network that a container is to be on, with addresses that it can have there.
+
+        Raises:
+            NotFoundError: there is no such network.
+            SpecError: an address is none of the network's.
+        """
+        network = self.find(wanted.name)
+        for subnet, address in (
+            (network.subnet, wanted.address),
+            (network.subnet6, wanted.address6),
+        ):
+            if address:
+                check(ipaddress.ip_network(subnet), address)
+        return network
+
+    def join(self, wanted: Attachment, container_id: str, names: tuple[str, ...]) -> Plug:
         """Puts a container on a network, as long as somebody has its plug open.
 
         Raises:
@@ -220,6 +235,7 @@ class Networks:
             SpecError: the address is taken, or none of the network's.
             HostError: this host refused.
         """
+        name = wanted.name
         with self._held(name):
             network = self.find(name)
             others = [member for member in self._members(name) if member.id != container_id]
@@ -227,13 +243,14 @@ class Networks:
             six = ipaddress.ip_network(network.subnet6)
             member = Member(
                 container_id,
-                _allocate(four, [other.address for other in others], address),
-                _allocate(six, [other.address6 for other in others], address6),
-                tuple(dict.fromkeys(names)),
+                allocate(four, [other.address for other in others], wanted.address),
+                allocate(six, [other.address6 for other in others], wanted.address6),
+                tuple(dict.fromkeys((*names, *wanted.aliases))),
+                wanted.mac,
             )
             descriptor = holder.plug(self._hold(name), _plug_of(container_id))
             write_json(self._home / name / "members" / container_id, encode(member), sync=False)
-            return Plug(descriptor, member, four.prefixlen, six.prefixlen)
+            return Plug(descriptor, member, four.prefixlen, six.prefixlen, network.internal)
 
     def await_left(self, name: str, container_id: str) -> None:
         """Waits until a container that has ended is off a network: a moment, if at all."""
@@ -313,52 +330,5 @@ class Networks:
         return sorted(found, key=lambda member: ipaddress.ip_address(member.address))
 
 
-def names_of(members: Iterable[Member]) -> dict[str, tuple[str, ...]]:
-    """Address → names, of all members: lines of /etc/hosts."""
-    return {
-        address: member.names for member in members for address in (member.address, member.address6)
-    }
-
-
 def _plug_of(container_id: str) -> str:
     return f"t{container_id[:12]}"
-
-
-def _choose(wanted: str | None, taken: list[str], pool: str) -> str:
-    """A subnet that overlaps with no other one."""
-    others = [ipaddress.ip_network(other) for other in taken]
-    if wanted is None:
-        for number in range(1, _POOL_SIZE + 1):
-            block = ipaddress.ip_network(pool.format(number))
-            if not any(block.overlaps(other) for other in others):
-                return str(block)
-        raise SpecError("failed to make a network: all subnets are taken", hint="name one")
-    try:
-        chosen = ipaddress.ip_network(wanted)
-    except ValueError as error:
-        raise SpecError(f"failed to use subnet '{wanted}': {error}") from error
-    if chosen.version != ipaddress.ip_network(pool.format(1)).version:
-        raise SpecError(f"failed to use subnet '{wanted}': of the other IP version")
-    if chosen.num_addresses < 4:
-        raise SpecError(f"failed to use subnet '{wanted}': too small")
-    if any(chosen.overlaps(other) for other in others):
-        raise SpecError(f"failed to use subnet '{wanted}': another network has a part of it")
-    return str(chosen)
-
-
-def _allocate(
-    subnet: ipaddress.IPv4Network | ipaddress.IPv6Network, taken: list[str], wanted: str
-) -> str:
-    """The address that is asked for, or the first one that is free."""
-    used = {ipaddress.ip_address(address) for address in taken}
-    if wanted:
-        address = ipaddress.ip_address(wanted)
-        if address not in subnet or address in {subnet[0], subnet[-1]}:
-            raise SpecError(f"failed to use address '{wanted}': not one of {subnet}")
-        if address in used:
-            raise SpecError(f"failed to use address '{wanted}': another container has it")
-        return str(address)
-    for number in range(2, min(subnet.num_addresses - 1, 65536)):
-        if subnet[number] not in used:
-            return str(subnet[number])
-    raise SpecError(f"failed to join the network: all addresses of {subnet} are taken")

@@ -14,9 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--network",
         "--net",
+        action="append",
+        default=[],
         metavar="NETWORK",
-        help="none, default, a network that 'drupe network create' made, or ns:PATH[,dev=NAME] "
-        "(default: default)",
+        help="none, default, ns:PATH[,dev=NAME]; or one that 'drupe network create' made, as NAME "
+        "or name=NAME[,alias=NAME][,ip=ADDRESS][,ip6=ADDRESS][,mac-address=MAC], several times if "
+        "need be (default: default)",
     )
     add(
         "-p",
@@ -51,14 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a line of /etc/hosts; host-gateway stands for the host's address",
     )
     add("--mac-address", metavar="MAC", help="of its first interface")
-    add("--ip", metavar="ADDRESS", help="its address on a named network")
+    add("--ip", metavar="ADDRESS", help="its address on the first named network")
     add("--ip6", metavar="ADDRESS", help="the same, IPv6")
     add(
         "--network-alias",
         action="append",
         default=[],
         metavar="NAME",
-        help="a further name on a named network",
+        help="a further name on the first named network",
     )
 
 
@@ -66,7 +69,7 @@ def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
     """The request with what these options say."""
     return request._replace(
         network=NetworkRequest(
-            network=args.network,
+            networks=tuple(args.network),
             publish=tuple(args.publish),
             publish_all=args.publish_all,
             allow=tuple(args.net_allow),
