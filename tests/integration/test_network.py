@@ -182,7 +182,7 @@ def test_a_paused_container_lets_its_callers_wait(cli: Cli) -> None:
         caller.settimeout(10)
         assert caller.recv(4) == b"HTTP"
     cli("pause", "web")
-    os.kill(json.loads(cli.out("inspect", "web"))[0]["state"]["pid"], signal.SIGKILL)
+    os.kill(json.loads(cli.out("inspect", "web"))[0]["State"]["Pid"], signal.SIGKILL)
     cli("rm", "-f", "web")
     assert not networks(port)
     cli(*web)
