@@ -25,6 +25,8 @@ static const struct {
 	{ "random", 8, 1 },
 	{ "urandom", 9, 1 },
 	{ "tty", 0, 5 },
+	{ "fuse", 229, 10 },
+	{ "net/tun", 200, 10 },
 };
 
 static const struct {
@@ -57,6 +59,8 @@ static int fill(int dev, uint64_t shm_bytes, int *pts)
 	char options[64] = "mode=1777";
 	int error;
 
+	if (mkdirat(dev, "net", 0755) < 0)
+		return errno;
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
 		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666,
 			    makedev(nodes[i].major, nodes[i].minor)) < 0)

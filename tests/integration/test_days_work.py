@@ -97,3 +97,39 @@ def test_lists_as_docker_has_them(cli: Cli) -> None:
     told = cli.out("stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}} {{.MemPerc}}")
     assert told.startswith("up 1 ")
     cli("rm", "-fa")
+
+
+def test_options_of_docker_that_cost_nothing(cli: Cli) -> None:
+    cli("run", "-d", "--name", "w", "--log-driver", "none", "busybox", "sh", "-c", "echo; sleep 99")
+    devices = ("--device", "/dev/fuse", "--device", "/dev/net/tun:/dev/net/tun:rw")
+    command = "test -c /dev/fuse && test -c /dev/net/tun && echo there; sleep 99"
+    cli("run", "-dq", "--replace", "--name", "w", "-P", "--expose", "81/udp", *devices, "busybox",
+        "sh", "-c", command)  # fmt: skip
+    assert cli.out("port", "w").startswith("81/udp -> 127.0.0.1:")
+    assert cli.out("ps", "-a", "--format", "{{.Names}}") == "w"
+    assert "there" in cli.out("exec", "w", "sh", "-c", command.partition(";")[0])
+    shown = cli.out("events", "--since", "1m", "--until", "0s", "--format", "{{.Action}} {{.Name}}")
+    assert shown.splitlines() == ["create w", "start w"]
+    refused = cli("run", "--device", "/dev/sda", "busybox", status=125)
+    assert b"no drivers for its host's" in refused.stderr
+    assert b"needs a --name" in cli("run", "--replace", "busybox", status=125).stderr
+    swap = cli("run", "--memory-swap", "1g", "busybox", status=125)
+    assert b"there is no swap" in swap.stderr
+    cli("rm", "-f", "w")
+
+
+def test_volumes_one_after_the_other(cli: Cli) -> None:
+    for name in ("one", "two"):
+        cli("volume", "create", "-d", "local", name)
+    assert cli.out("volume", "inspect", "-f", "{{.Name}}", "one", "two") == "one\ntwo"
+    gone = cli("volume", "rm", "one", "none", "two", status=125)
+    assert gone.stdout == b"one\ntwo\n"
+    assert b"failed to find volume 'none'" in gone.stderr
+    unknown = cli("volume", "create", "--colour", "red", status=125)
+    assert b"arguments of 'drupe volume create': unrecognized arguments" in unknown.stderr
+
+
+def test_versions_for_scripts(cli: Cli) -> None:
+    version = cli.out("version", "-f", "{{.Server.Version}}")
+    assert cli.out("version").startswith(f"drupe {version}\n")
+    assert cli.out("info", "-f", "{{.ServerVersion}}") == version

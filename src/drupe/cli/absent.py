@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 _OWN_KERNEL = "a container has a kernel of its own, which has none of the host's"
+_ATTACH = "'run' passes output on, and input with -i; redirect what is not wanted"
 _NO_SWAP = "there is no swap: -m is all the memory that a container has"
 
 _VERBS = {
@@ -20,6 +21,7 @@ _VERBS = {
     "pod": "containers on one network find each other by name: 'drupe network --help'",
     "swarm": "drupe looks after the containers of one host and one user",
     "secret": "give a container a file with -v FILE:/run/secrets/NAME:ro",
+    "builder": "what 'drupe build' left lies in the store of its builder: 'podman system prune'",
     "machine": "drupe runs on this host: 'drupe system check' looks at it",
     "context": "there is no daemon: drupe runs on this host, 'ssh HOST drupe ...' on another",
 }
@@ -34,7 +36,10 @@ _OPTIONS = {
     "--runtime": "--platform chooses what runs a container's kernel",
     "--link": "put both on a network of theirs: 'drupe network create', run --network",
     "--log-opt": "logs are files below the container's directory, one driver, no rotation",
+    "--memory-swap": _NO_SWAP,
     "--memory-swappiness": _NO_SWAP,
+    "--memory-reservation": "memory that a container frees goes back to the host anyway",
+    "--annotation": "--label notes what you like",
     "--oom-kill-disable": "a container that is out of memory ends a process of its own",
     "--blkio-weight": "drupe sets no limits to disks; --storage-opt size= bounds what is written",
     "--device-read-bps": "drupe sets no limits to disks",
@@ -42,7 +47,8 @@ _OPTIONS = {
     "--domainname": "give the whole name to --hostname, the domain to --dns-search",
     "--volume-driver": "volumes are directories of this host; share others with -v DIR:PATH",
     "--pod": "containers on one network find each other by name: 'drupe network --help'",
-    "--attach": "'run' passes output on, and input with -i; redirect what is not wanted",
+    "-a": _ATTACH,
+    "--attach": _ATTACH,
     "--secret": "give it a file: -v FILE:/run/secrets/NAME:ro",
     "--sig-proxy": "signals reach the main process unless run in a terminal",
 }
@@ -55,5 +61,5 @@ def verb_hint(verb: str) -> str:
 
 def option_hint(message: str) -> str | None:
     """The reason why there is no such option, from argparse's words about it; None: unknown."""
-    found = re.match(r"unrecognized arguments: (--[a-z-]+)", message)
+    found = re.match(r"unrecognized arguments: (--?[a-z-]+)", message)
     return None if found is None else _OPTIONS.get(found[1])

@@ -7,7 +7,6 @@ import argparse
 from drupe.cli.idfile import IdFile
 from drupe.cli.options import container
 from drupe.cli.output import open_store
-from drupe.container.spec import check_name
 from drupe.container.start import create
 
 EXAMPLES = (("a container that waits", "drupe create --name web busybox httpd -f"),)
@@ -23,10 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
     request = container.build_request(args, remove=args.rm)
-    name = None if args.name is None else check_name(args.name)
-    container.bring_image(request)
+    name = container.choose_name(args)
+    container.bring_image(request, quiet=args.quiet)
+    store = open_store()
     with IdFile(request, args.cidfile) as id_file:
-        record = create(open_store(), name, id_file.make)
+        container.make_room(store, args)
+        record = create(store, name, id_file.make)
         id_file.keep()
     print(record.id)
     return 0

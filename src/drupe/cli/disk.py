@@ -9,7 +9,7 @@ from drupe.cli.agreement import add_force, agreed
 from drupe.cli.listing import Column, Listing
 from drupe.cli.numbers import megabytes
 from drupe.cli.output import open_store, print_table
-from drupe.container.usage import Usage, prune_containers, usages
+from drupe.container.usage import Usage, prune_containers, prune_volumes, usages
 from drupe.store.schema import encode
 
 _LISTING: Listing[Usage] = Listing(
@@ -55,6 +55,7 @@ def add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-a", "--all", action="store_true", help="all images that no container needs, too"
     )
+    parser.add_argument("--volumes", action="store_true", help="volumes without a name, too")
     add_force(parser)
 
 
@@ -63,11 +64,14 @@ def prune(args: argparse.Namespace) -> int:
     from drupe.container.images import prune_images
 
     images = "all images that no container needs then" if args.all else "images without a name"
-    if not agreed(args, f"all containers that do not run, and {images}"):
+    volumes = ", and volumes without a name" if args.volumes else ""
+    if not agreed(args, f"all containers that do not run, and {images}{volumes}"):
         return 0
-    removed, freed_bytes = prune_containers(open_store())
+    store = open_store()
+    removed, freed_bytes = prune_containers(store)
+    unused, unused_bytes = prune_volumes(store) if args.volumes else ([], 0)
     gone = prune_images(every=args.all)
-    for name in (*removed, *gone.untagged, *gone.deleted):
+    for name in (*removed, *unused, *gone.untagged, *gone.deleted):
         print(name)
-    print(f"Total reclaimed space: {megabytes(freed_bytes + gone.freed_bytes)}")
+    print(f"Total reclaimed space: {megabytes(freed_bytes + unused_bytes + gone.freed_bytes)}")
     return 0

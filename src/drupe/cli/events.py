@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from drupe.cli.output import open_store
+from drupe.cli.template import parse_template
 from drupe.container.events import Event, events, parse_time
 from drupe.errors import SpecError
 
@@ -28,6 +29,7 @@ _FILTERS: Mapping[str, Callable[[Event, str], bool]] = {
     "event": lambda event, value: event.action == value,
     "image": lambda event, value: event.image == value,
     "label": _has_label,
+    "type": lambda _, value: value == "container",
 }
 
 
@@ -44,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help=f"only those; {', '.join(_FILTERS)}; of one key, any of its values",
     )
-    add("--format", choices=("text", "json"), default="text", help="json: a line for each")
+    add(
+        "--format",
+        default="text",
+        metavar="TEMPLATE",
+        help="text (default), json: a line for each, or a template such as '{{.Action}} {{.Name}}'",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -52,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
     filters = _parse_filters(args.filter)
     since_ns = None if args.since is None else parse_time(args.since)
     until_ns = None if args.until is None else parse_time(args.until)
-    show = _json if args.format == "json" else _text
+    show = _shown(args.format)
     for event in events(open_store(), since_ns=since_ns, until_ns=until_ns):
         if all(any(fits(event, v) for v in values) for fits, values in filters):
             print(show(event), flush=True)
@@ -74,8 +81,24 @@ def _parse_filters(
     return [(_FILTERS[key], values) for key, values in wanted.items()]
 
 
-def _json(event: Event) -> str:
-    return json.dumps({**event._asdict(), "type": "container"})
+def _shown(form: str) -> Callable[[Event], str]:
+    """How each event becomes a line.
+
+    Raises:
+        SpecError: the format is none.
+    """
+    if form == "text":
+        return _text
+    if form == "json":
+        return lambda event: json.dumps(_document(event))
+    template = parse_template(form)
+    return lambda event: template.render(
+        {**_document(event), "status": event.action, "time": event.time_ns // 1_000_000_000}
+    )
+
+
+def _document(event: Event) -> dict[str, object]:
+    return {**event._asdict(), "type": "container"}
 
 
 def _text(event: Event) -> str:

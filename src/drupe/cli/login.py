@@ -19,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     parser.add_argument("-u", "--username", metavar="NAME", help="default: it is asked for")
     parser.add_argument(
+        "-p",
+        "--password",
+        help="others on this host may see it in the list of processes: --password-stdin is better",
+    )
+    parser.add_argument(
         "--password-stdin", action="store_true", help="read the password from standard input"
     )
     add_tls(parser)
@@ -40,6 +45,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _ask(args: argparse.Namespace) -> tuple[str, str]:
+    if args.password is not None and args.username and not args.password_stdin:
+        return args.username, args.password
     if args.password_stdin:
         if not args.username:
             raise SpecError("failed to log in: --password-stdin needs a --username")

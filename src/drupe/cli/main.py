@@ -11,6 +11,7 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from drupe.cli.aliases import shortened
@@ -112,6 +113,9 @@ def main() -> None:
 
         if debug or not isinstance(error, DrupeError | OSError):
             raise
+        with suppress(OSError):
+            if sys.stdout is not None:
+                sys.stdout.flush()  # what was done before it failed
         status = _report(error)
     if sys.stderr is not None:
         sys.stderr.flush()

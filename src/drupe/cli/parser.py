@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -43,6 +44,19 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", _Formatter)
         super().__init__(allow_abbrev=False, **options)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Knows all or raises: so it is the verb below a verb that tells what it does not know.
+
+        Raises:
+            SpecError: there are more arguments than it knows.
+        """
+        known, more = super().parse_known_args(args, namespace)
+        if more:
+            self.error(f"unrecognized arguments: {' '.join(more)}")
+        return known, more
 
     def error(self, message: str) -> NoReturn:
         """Raises SpecError for bad arguments."""

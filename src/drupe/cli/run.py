@@ -9,7 +9,6 @@ from drupe.cli.foreground import Foreground, add_detach_keys, check_detach_keys,
 from drupe.cli.idfile import IdFile
 from drupe.cli.options import container
 from drupe.cli.output import open_store
-from drupe.container.spec import check_name
 from drupe.container.start import launched
 
 EXAMPLES = (
@@ -41,9 +40,10 @@ def main(args: argparse.Namespace) -> int:
     if args.tty and args.interactive and not args.detach:
         terminal.require("-it")
     check_detach_keys(args.detach_keys)
-    name = None if args.name is None else check_name(args.name)
-    container.bring_image(request)
+    name = container.choose_name(args)
+    container.bring_image(request, quiet=args.quiet)
     store = open_store()
+    container.make_room(store, args)
     window = terminal.size() if args.tty else None
     with (
         IdFile(request, args.cidfile) as id_file,

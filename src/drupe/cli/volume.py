@@ -6,8 +6,10 @@ import argparse
 
 from drupe.cli import listing
 from drupe.cli.agreement import add_force, agreed
+from drupe.cli.documents import add_format, show_documents
 from drupe.cli.listing import Column, Listing
-from drupe.cli.output import ago, open_store, print_json
+from drupe.cli.output import ago, open_store
+from drupe.cli.several import each
 from drupe.container import volumes
 from drupe.container.volumes import NamedVolume
 
@@ -62,11 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     create = verbs.add_parser("create", help="make a volume")
     create.add_argument("name", nargs="?", metavar="NAME", help="default: one is made up")
+    create.add_argument("-d", "--driver", choices=("local",), help="there is only this one")
     create.add_argument(
         "-l", "--label", action="append", default=[], metavar="NAME=VALUE", help="a note of yours"
     )
     listing.add_arguments(verbs.add_parser("ls", help="list volumes"), _LISTING)
     inspect = verbs.add_parser("inspect", help="show everything about volumes")
+    add_format(inspect)
     inspect.add_argument("names", nargs="+", metavar="VOLUME", help="a volume")
     remove = verbs.add_parser("rm", help="remove volumes with all that is in them")
     remove.add_argument("-f", "--force", action="store_true", help="no error if there is none")
@@ -102,34 +106,35 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    print_json([document(volumes.find(name)) for name in args.names])
+    show_documents([document(volumes.find(name)) for name in args.names], args.format)
     return 0
 
 
 def _remove(args: argparse.Namespace) -> int:
     from drupe.errors import NotFoundError
 
-    for name in args.names:
+    store = open_store()
+
+    def remove(name: str) -> None:
         try:
-            volumes.remove(open_store(), name)
+            volumes.remove(store, name)
         except NotFoundError:
             if not args.force:
                 raise
         print(name)
-    return 0
+
+    return each(args.names, remove)
 
 
 def _prune(args: argparse.Namespace) -> int:
     from drupe.cli.numbers import megabytes
-    from drupe.store.usage import taken_bytes
+    from drupe.container.usage import prune_volumes
 
     what = "all volumes" if args.all else "all volumes without a name"
     if not agreed(args, f"{what} that no container has, with all that is in them"):
         return 0
-    store = open_store()
-    sizes = {volume.name: taken_bytes(volume.directory) for volume in volumes.list_volumes()}
-    removed = [volume.name for volume in volumes.prune(store, every=args.all)]
+    removed, freed_bytes = prune_volumes(open_store(), every=args.all)
     for name in removed:
         print(name)
-    print(f"Total reclaimed space: {megabytes(sum(sizes.get(name, 0) for name in removed))}")
+    print(f"Total reclaimed space: {megabytes(freed_bytes)}")
     return 0

@@ -103,6 +103,7 @@ class RunRequest(NamedTuple):
         readonly: the root cannot be written.
         tmpfs: file systems in memory, PATH[:OPTION,...] each.
         storage_options: of the writable layer: size=SIZE, layer=disk or layer=memory.
+        expose: ports to be published beside those that the image exposes, where all are.
         network: how it is connected, and what may be reached.
     """
 
@@ -148,6 +149,7 @@ class RunRequest(NamedTuple):
     readonly: bool = False
     tmpfs: tuple[str, ...] = ()
     storage_options: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
     network: NetworkRequest = NetworkRequest()
 
 
@@ -195,7 +197,7 @@ def resolve(wanted: RunRequest, container_id: str, name: str) -> ContainerSpec:
             parse_sysctls(wanted.sysctls),
             0 if wanted.shm_size is None else parse_shm_size(wanted.shm_size),
         ),
-        network=resolve_network(wanted.network, kernel.config, defaults.ports),
+        network=resolve_network(wanted.network, kernel.config, (*defaults.ports, *wanted.expose)),
         stopping=Stopping(
             parse_signal(wanted.stop_signal or defaults.stop_signal or "TERM"),
             GRACE_S if wanted.stop_timeout_s is None else check_grace(wanted.stop_timeout_s),

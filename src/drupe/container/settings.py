@@ -29,11 +29,31 @@ ULIMITS = {
 } | {"locks": 10}  # fmt: skip
 """Names of docker's ``--ulimit`` → Linux's numbers."""
 
+DEVICES = (
+    "/dev/fuse", "/dev/net/tun", "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+    "/dev/urandom", "/dev/tty",
+)  # fmt: skip
+"""What the guest's init makes in each container; its own kernel has the drivers."""
+
 _ALL = "ALL"
 _UNCONFINED = {
     "seccomp=unconfined", "apparmor=unconfined", "label=disable", "systempaths=unconfined",
 }  # fmt: skip
 """Ways to ask for what is so anyway: the guest's kernel has none of these walls."""
+
+
+def check_device(text: str) -> None:
+    """What ``--device`` asks for must be there anyway, under the same name.
+
+    Raises:
+        SpecError: it is a device of the host's, or shall be elsewhere.
+    """
+    source, _, rest = text.partition(":")
+    if source not in DEVICES or (rest.startswith("/") and rest.partition(":")[0] != source):
+        raise SpecError(
+            f"failed to use device '{text}': a container's kernel has no drivers for its host's",
+            hint=f"there are {', '.join(DEVICES)}; mknod makes others that its own kernel has",
+        )
 
 
 class Settings(NamedTuple):

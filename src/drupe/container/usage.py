@@ -70,6 +70,18 @@ def prune_containers(store: Store) -> tuple[list[str], int]:
     return removed, freed_bytes
 
 
+def prune_volumes(store: Store, *, every: bool = False) -> tuple[list[str], int]:
+    """Removes volumes that no container has; their names, and how many bytes that were.
+
+    ``every``: those with a name, too.
+    """
+    from drupe.container.volumes import list_volumes, prune
+
+    sizes = {volume.name: taken_bytes(volume.directory) for volume in list_volumes()}
+    removed = [volume.name for volume in prune(store, every=every)]
+    return removed, sum(sizes.get(name, 0) for name in removed)
+
+
 def _whole(store: Store) -> Iterator[Record]:
     for record in store.list():
         with suppress(NotFoundError, StateError):

@@ -36,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="listen for all ports that the image exposes, on free ones of the host",
     )
     add(
+        "--expose",
+        action="append",
+        default=[],
+        metavar="PORT[/udp]",
+        help="a port for -P as if the image exposed it",
+    )
+    add(
         "--net-allow",
         action="append",
         default=[],
@@ -68,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
     """The request with what these options say."""
     return request._replace(
+        expose=tuple(args.expose),
         network=NetworkRequest(
             networks=tuple(args.network),
             publish=tuple(args.publish),
@@ -81,5 +89,5 @@ def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
             ip=args.ip,
             ip6=args.ip6,
             aliases=tuple(args.network_alias),
-        )
+        ),
     )

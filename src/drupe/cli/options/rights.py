@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from drupe.container.request import RunRequest
+from drupe.container.settings import DEVICES, check_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +47,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="-1000 to 1000: whom the container's kernel kills last, or first",
     )
+    add(
+        "--device",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help=f"accepted for what each container has anyway: {', '.join(DEVICES)}",
+    )
     add("--init", action="store_true", help="reap orphans, which drupe's own init does anyway")
 
 
 def apply(request: RunRequest, args: argparse.Namespace) -> RunRequest:
     """The request with what these options say."""
+    for device in args.device:
+        check_device(device)
     return request._replace(
         ulimits=tuple(args.ulimit),
         cap_add=_split(args.cap_add),
