@@ -191,6 +191,18 @@ def test_what_a_container_kernel_is_left_with(cli: Cli, tmp_path: Path) -> None:
     cli("rm", "-f", "j")
 
 
+def test_all_threads_have_both_filters(cli: Cli, tmp_path: Path) -> None:
+    cli("run", "-d", "--name", "j", "-v", f"{tmp_path}:/v", "busybox", "sleep", "100")
+    pid = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "j"))["state"]["pid"]
+    broker = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    threads = list(Path(f"/proc/{broker}/task").iterdir())
+    assert len(threads) == 3
+    for thread in threads:
+        status = (thread / "status").read_text()
+        assert re.search(r"^Seccomp:\s2\nSeccomp_filters:\s2$", status, re.MULTILINE)
+    cli("rm", "-f", "j")
+
+
 def test_directory_shares_are_readonly_to_the_host(cli: Cli) -> None:
     cli("run", "-d", "--name", "j", "--rootfs", "/", "--", "sleep", "100")
     told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", "j"))

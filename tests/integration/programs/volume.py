@@ -1,5 +1,6 @@
 """What any Linux file system does: run as root in an empty directory, here and in a container."""
 
+import concurrent.futures
 import ctypes
 import errno
 import fcntl
@@ -146,6 +147,12 @@ def names() -> None:
     os.rmdir("many")
 
 
+def sync(descriptor: int) -> int:
+    written = os.write(descriptor, b"x" * 4096)
+    os.fsync(descriptor)
+    return written
+
+
 def data() -> None:
     with open("f", "w+b") as file:
         file.truncate(1 << 20)
@@ -175,13 +182,24 @@ def data() -> None:
         assert (status.st_nlink, status.st_size, status.st_mtime_ns) == (0, 100, 2)
         assert os.pread(fd, 5, 10) == b"still"
         os.fsync(fd)
+    with open("many", "wb") as file:
+        file.write(big := os.urandom(3_000_001))
+    with open("many", "rb") as file, open("copied", "wb") as copy:
+        at = 0
+        while at < len(big):
+            at += os.copy_file_range(file.fileno(), copy.fileno(), len(big) - at)
+    assert read("copied") == big
+    # More at once than there are slots for requests.
+    files = [os.open(f"sync{i}", os.O_CREAT | os.O_WRONLY) for i in range(24)]
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        for done in [pool.submit(sync, descriptor) for descriptor in files * 4]:
+            assert done.result() == 4096
     one = os.open("log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     two = os.open("log", os.O_WRONLY | os.O_APPEND)
     for _ in range(10):
         os.write(one, b"1")
         os.write(two, b"2")
     assert read("log") == b"12" * 10
-    big = os.urandom(3_000_001)
     write("big", big)
     assert read("big") == big
     os.truncate("big", 1000)

@@ -28,7 +28,7 @@
 #include "fuse_dev_i.h"
 #include "fuse_i.h"
 
-#define BLOCK_SIZE_BITS	9
+#define HOST_BLOCK_BITS	9
 #define ENOUGH		8	/* for the worker to begin at once */
 
 /* What a slot is for, on the kernel's side: nobody, a request, or what none awaits */
@@ -274,6 +274,12 @@ static bool is_forgettable(const struct fuse_req *req)
 	return req->in.h.opcode == FUSE_RELEASE || req->in.h.opcode == FUSE_RELEASEDIR;
 }
 
+/* A sync most often goes to a disk: meanwhile the processor is for others */
+static bool takes_long(const struct fuse_req *req)
+{
+	return req->in.h.opcode == FUSE_FSYNC || req->in.h.opcode == FUSE_FSYNCDIR;
+}
+
 /*
  * What can wait is done with the next request that somebody waits for, or by
  * the worker, a little later: waking broker and worker for each would cost
@@ -297,7 +303,7 @@ static void end_later(struct fuse_req *req, int error)
 
 static void send(struct fuse_req *req)
 {
-	bool waits = !test_bit(FR_BACKGROUND, &req->flags);
+	bool waits = !test_bit(FR_BACKGROUND, &req->flags) && !takes_long(req);
 	int slot = get_slot(), err, woken;
 
 	if (slot < 0) {
@@ -457,7 +463,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fsc)
 	context->default_permissions = true;
 	context->allow_other = true;
 	context->max_read = SHARES_PAGES << PAGE_SHIFT;
-	context->blksize = 1 << BLOCK_SIZE_BITS;
+	context->blksize = 1 << HOST_BLOCK_BITS;
 	context->destroy = true;
 	context->no_control = true;
 	context->no_force_umount = true;

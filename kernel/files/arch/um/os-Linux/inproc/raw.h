@@ -17,7 +17,9 @@
 #define SECCOMP_FILTER_FLAG_TSYNC 1
 #endif
 
+#ifndef ARRAY_SIZE
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#endif
 
 /* CS and SS of 64 bit user mode, as in a signal frame */
 #define INPROC_SELECTORS (0x33L | 0x2bL << 48)

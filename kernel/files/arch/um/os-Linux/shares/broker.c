@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <linux/futex.h>
+#include "../inproc/raw.h"
 #include "broker.h"
 
 #define STDERR		2
@@ -154,6 +155,7 @@ static int take(struct request *request, struct shares_slot *slot)
 {
 	const volatile struct shares_slot *now = slot;
 
+	request->slot = slot;
 	request->share = now->share;
 	request->in_len = now->in_len;
 	request->out_room = now->out_room;
@@ -185,6 +187,24 @@ static int carry_out(struct request *request)
 	return operations[opcode](request);
 }
 
+/**
+ * broker_finish() - a request has its answer
+ */
+void broker_finish(struct shares_slot *slot, int error, size_t len)
+{
+	slot->error = error;
+	slot->out_len = len;
+	__atomic_store_n(&slot->state, SHARES_ANSWERED, __ATOMIC_SEQ_CST);
+	switch (__atomic_load_n(&slot->tell, __ATOMIC_SEQ_CST)) {
+	case SHARES_SLEEPS:
+		raw_syscall6(__NR_futex, (long)&slot->state, FUTEX_WAKE, 1, 0, 0, 0);
+		break;
+	case SHARES_GOES_ON:
+		/* If it is full, there is enough to wake somebody */
+		raw_syscall3(__NR_write, pipe_fd, (long)"", 1);
+	}
+}
+
 static void serve_one(struct shares_slot *slot)
 {
 	static struct request request;
@@ -196,17 +216,8 @@ static void serve_one(struct shares_slot *slot)
 	error = take(&request, slot);
 	if (!error)
 		error = carry_out(&request);
-	slot->error = error;
-	slot->out_len = error ? 0 : request.out_len;
-	__atomic_store_n(&slot->state, SHARES_ANSWERED, __ATOMIC_SEQ_CST);
-	switch (__atomic_load_n(&slot->tell, __ATOMIC_SEQ_CST)) {
-	case SHARES_SLEEPS:
-		syscall(__NR_futex, &slot->state, FUTEX_WAKE, 1, NULL, NULL, 0);
-		break;
-	case SHARES_GOES_ON:
-		if (write(pipe_fd, "", 1) < 0)
-			break;	/* full: there is enough to wake somebody */
-	}
+	if (error != BROKER_LATER)
+		broker_finish(slot, error, error ? 0 : request.out_len);
 }
 
 /* Waits until more than @taken has been asked; returns how much */
@@ -274,6 +285,8 @@ int broker_main(void *argument)
 		signal(sig, SIG_DFL);
 	if (nodes_init(start.shares, memory_size))
 		give_up("cannot open the shares");
+	if (slow_init())
+		give_up("has no threads");
 	if (broker_filter())
 		give_up("has no filter");
 	/* The console is no file of a share */

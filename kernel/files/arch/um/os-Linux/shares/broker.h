@@ -6,7 +6,9 @@
 #ifndef __UM_SHARES_BROKER_H
 #define __UM_SHARES_BROKER_H
 
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -49,6 +51,7 @@ static inline unsigned long broker_cycles(void)
 /*
  * A request, as it was when it was read.
  *
+ * @slot: where it is answered
  * @in: arguments, @in_len bytes, followed by a NUL
  * @pages: what follows them: @in_pages of segments; then those of the answer
  * @room: how long the answer may be, in all
@@ -56,6 +59,7 @@ static inline unsigned long broker_cycles(void)
  * @out_len: bytes of the answer
  */
 struct request {
+	struct shares_slot *slot;
 	unsigned int share;
 	struct fuse_in_header header;
 	unsigned int in_len;
@@ -71,7 +75,24 @@ struct request {
 
 int broker_main(void *start);
 int broker_answer(struct request *request, const void *data, size_t len);
+void broker_finish(struct shares_slot *slot, int error, size_t len);
 extern char broker_buffer[BROKER_BUFFER_SIZE];
+
+/* slow.c */
+#define BROKER_LATER	1	/* in place of an error: the answer comes by itself */
+
+/*
+ * A call of the host that may take long.
+ *
+ * @arguments: of copy_file_range(), the offsets themselves
+ */
+struct slow_call {
+	long number;
+	long arguments[5];
+};
+
+int slow_init(void);
+int slow(struct request *request, const struct slow_call *call);
 
 /* filter.c */
 int broker_filter(void);

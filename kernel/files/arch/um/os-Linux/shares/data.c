@@ -4,10 +4,12 @@
  * of the guest without a copy in between.
  */
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include "broker.h"
 
 #define FLAGS		(O_ACCMODE | O_APPEND | O_DSYNC | O_SYNC | O_TRUNC)
+#define MOST_AT_ONCE	(1U << 20)	/* copied before anybody else is served */
 #define RECENT_NS	20000000LL	/* a change right after one may have the same time */
 
 static int64_t time_ns(const struct statx_timestamp *time)
@@ -224,22 +226,28 @@ int do_fsync(struct request *request)
 {
 	const struct fuse_fsync_in *in = ARGUMENT(request, struct fuse_fsync_in);
 	struct handle *handle = in ? handle_find(request, in->fh) : NULL;
+	struct slow_call call = { 0 };
 
 	if (!handle)
 		return in ? -EBADF : -EINVAL;
-	if (in->fsync_flags & FUSE_FSYNC_FDATASYNC)
-		return fdatasync(handle->fd) ? -errno : 0;
-	return fsync(handle->fd) ? -errno : 0;
+	call.number = in->fsync_flags & FUSE_FSYNC_FDATASYNC ? __NR_fdatasync : __NR_fsync;
+	call.arguments[0] = handle->fd;
+	return slow(request, &call);
 }
 
 int do_fallocate(struct request *request)
 {
 	const struct fuse_fallocate_in *in = ARGUMENT(request, struct fuse_fallocate_in);
 	struct handle *handle = in ? handle_find(request, in->fh) : NULL;
+	struct slow_call call = { .number = __NR_fallocate };
 
 	if (!handle)
 		return in ? -EBADF : -EINVAL;
-	return fallocate(handle->fd, in->mode, in->offset, in->length) ? -errno : 0;
+	call.arguments[0] = handle->fd;
+	call.arguments[1] = in->mode;
+	call.arguments[2] = in->offset;
+	call.arguments[3] = in->length;
+	return slow(request, &call);
 }
 
 int do_lseek(struct request *request)
@@ -264,16 +272,24 @@ int do_copy_file_range(struct request *request)
 		ARGUMENT(request, struct fuse_copy_file_range_in);
 	struct handle *from = in ? handle_find(request, in->fh_in) : NULL;
 	struct handle *to = in ? handle_find(request, in->fh_out) : NULL;
+	struct slow_call call = { .number = __NR_copy_file_range };
 	struct fuse_write_out out = { 0 };
 	off_t at, into;
 	ssize_t len;
 
 	if (!from || !to)
 		return in ? -EBADF : -EINVAL;
+	if (in->len > MOST_AT_ONCE) {
+		call.arguments[0] = from->fd;
+		call.arguments[1] = in->off_in;
+		call.arguments[2] = to->fd;
+		call.arguments[3] = in->off_out;
+		call.arguments[4] = in->len < (1U << 30) ? in->len : 1U << 30;
+		return slow(request, &call);
+	}
 	at = in->off_in;
 	into = in->off_out;
-	len = copy_file_range(from->fd, &at, to->fd, &into,
-			      in->len < (1U << 30) ? in->len : 1U << 30, 0);
+	len = copy_file_range(from->fd, &at, to->fd, &into, in->len, 0);
 	if (len < 0)
 		return -errno;
 	out.size = len;

@@ -41,7 +41,7 @@ static struct sock_filter is(unsigned int at, unsigned int value, unsigned int y
 }
 
 /**
- * broker_filter() - from here on, only calls on files
+ * broker_filter() - from here on, only calls on files, by any thread
  *
  * Returns: 0, or -1 and errno.
  */
@@ -63,5 +63,5 @@ int broker_filter(void)
 	code[KILL] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	code[ALLOW] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+	return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
 }
