@@ -483,3 +483,22 @@ def test_aio_files() -> None:
             assert drupe.Change("A", "/root/a") in await container.diff()
 
     in_loop(body)
+
+
+def test_aio_reattach() -> None:
+    async def body() -> None:
+        async with await drupe.aio.Container.run("busybox", ["cat"], stdin=True) as container:
+            for word in (b"one", b"two"):
+                async with await container.reattach() as stream:
+                    with pytest.raises(GuestError, match="somebody else is attached"):
+                        await container.reattach()
+                    await stream.write(word)
+                    assert await anext(stream) == ("stdout", word)
+            state = (await container.inspect())["State"]
+            assert isinstance(state, dict)
+            assert state["Status"] == "running"
+            async with await container.reattach() as stream:
+                await stream.close_stdin()
+                assert await stream.wait() == 0
+
+    in_loop(body)

@@ -53,13 +53,15 @@ class Container(AsyncControl):
         command: Sequence[str] = (),
         *,
         remove: bool = False,
+        stdin: bool = False,
+        tty: bool = False,
         **options: Unpack[ContainerOptions],
     ) -> Container:
         """Starts a container that goes on by itself: ``drupe.Container.run``.
 
         When cancelled, nothing of it stays.
         """
-        request = build_request(image, command, options, remove=remove)
+        request = build_request(image, command, options, remove=remove, stdin=stdin, tty=tty)
         name = option_name(options)
         store = await in_thread(engine.open_store)
         launch = engine.Launch(store, request, name)
@@ -77,10 +79,12 @@ class Container(AsyncControl):
         command: Sequence[str] = (),
         *,
         remove: bool = False,
+        stdin: bool = False,
+        tty: bool = False,
         **options: Unpack[ContainerOptions],
     ) -> Container:
         """Makes a container that ``start`` starts: ``drupe.Container.create``."""
-        request = build_request(image, command, options, remove=remove)
+        request = build_request(image, command, options, remove=remove, stdin=stdin, tty=tty)
         name = option_name(options)
         store = await in_thread(engine.open_store)
         launch = engine.Launch(store, request, name)
@@ -199,6 +203,13 @@ class Container(AsyncControl):
             undo=lambda late: late.close(),
         )
         return ExecStream(connected, stdin=stdin or tty)
+
+    async def reattach(self) -> ExecStream:
+        """Takes up the main process, as it runs: ``drupe.Container.reattach``."""
+        connected = await in_thread(
+            lambda: engine.reattach(self._record), undo=lambda late: late.close()
+        )
+        return ExecStream(connected, stdin=self._record.spec.stdin)
 
     @property
     def fs(self) -> FileSystem:

@@ -8,6 +8,7 @@ from drupe.api.options import check_seconds, option_text
 from drupe.api.threads import in_thread
 from drupe.api.view import ContainerView
 from drupe.container import lifecycle, pausing
+from drupe.container.description import describe
 from drupe.container.figures import Figures, figures, tasks
 from drupe.container.update import Changes, update
 from drupe.guest.figures import Task
@@ -42,6 +43,10 @@ class AsyncControl(ContainerView):
     async def top(self) -> list[Task]:
         """Its processes: ``drupe.Container.top``."""
         return await in_thread(lambda: tasks(self._record))
+
+    async def inspect(self) -> dict[str, object]:
+        """All that is known of it: ``drupe.Container.inspect``."""
+        return await in_thread(lambda: describe(self._record))
 
     async def update(
         self,

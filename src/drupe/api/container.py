@@ -42,6 +42,8 @@ class Container(Control):
         command: Sequence[str] = (),
         *,
         remove: bool = False,
+        stdin: bool = False,
+        tty: bool = False,
         **options: Unpack[ContainerOptions],
     ) -> Container:
         """Starts a container that goes on by itself; returns when its main process runs.
@@ -52,6 +54,8 @@ class Container(Control):
             image: name of an image; None: a ``rootfs`` is among the options.
             command: the program and its arguments; empty: the image's own.
             remove: once it has ended, the next program that uses drupe removes it.
+            stdin: its input stays open for ``reattach``; else it reads /dev/null.
+            tty: it gets a terminal.
             options: see ``ContainerOptions``.
 
         Raises:
@@ -61,7 +65,7 @@ class Container(Control):
             BootError: the container kernel did not come up.
             GuestError: the command could not be started.
         """
-        request = build_request(image, command, options, remove=remove)
+        request = build_request(image, command, options, remove=remove, stdin=stdin, tty=tty)
         name = option_name(options)
         store = engine.open_store()
         return cls(store, engine.Launch(store, request, name).detached(), owned=True)
@@ -73,10 +77,12 @@ class Container(Control):
         command: Sequence[str] = (),
         *,
         remove: bool = False,
+        stdin: bool = False,
+        tty: bool = False,
         **options: Unpack[ContainerOptions],
     ) -> Container:
         """Makes a container that ``start`` starts; arguments and errors are those of ``run``."""
-        request = build_request(image, command, options, remove=remove)
+        request = build_request(image, command, options, remove=remove, stdin=stdin, tty=tty)
         name = option_name(options)
         store = engine.open_store()
         return cls(store, engine.Launch(store, request, name).created(), owned=True)
@@ -215,6 +221,18 @@ class Container(Control):
             self._record, command, stdin=stdin, terminal=terminal, **options
         )
         return ExecStream(connected, stdin=stdin or tty)
+
+    def reattach(self) -> ExecStream:
+        """Takes up the main process, as it runs: what it writes from now on.
+
+        What is written to the stream reaches it where it was started with ``stdin``. Closing the
+        stream leaves it running. One caller at a time can have it.
+
+        Raises:
+            StateError: the container does not run.
+            GuestError: somebody else has it.
+        """
+        return ExecStream(engine.reattach(self._record), stdin=self._record.spec.stdin)
 
     @property
     def fs(self) -> FileSystem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from drupe.api.options import check_seconds, option_text
 from drupe.api.view import ContainerView
 from drupe.container import lifecycle, pausing
+from drupe.container.description import describe
 from drupe.container.figures import Figures, figures, tasks
 from drupe.container.update import Changes, update
 from drupe.guest.figures import Task
@@ -58,6 +59,14 @@ class Control(ContainerView):
             StateError: it does not run.
         """
         return tasks(self._record)
+
+    def inspect(self) -> dict[str, object]:
+        """All that is known of it, as ``drupe inspect`` prints it: by docker's names, and "Drupe".
+
+        Raises:
+            NotFoundError: it was removed.
+        """
+        return describe(self._record)
 
     def update(
         self,

@@ -210,6 +210,18 @@ def exec_process(
     return Connected(record, record.run(), args, session, stack.close)
 
 
+def reattach(record: Record) -> Connected:
+    """Takes up a container's main process; the end of the session leaves it alone.
+
+    Raises:
+        StateError: the container does not run.
+        GuestError: somebody else is attached to it.
+    """
+    stack = contextlib.ExitStack()
+    session = stack.enter_context(lifecycle.reattached(record))
+    return Connected(record, record.run(), record.spec.args, session, stack.close)
+
+
 def diff(store: Store, record: Record) -> list[Change]:
     """What a container has changed."""
     with reached(store, record) as there:

@@ -146,6 +146,7 @@ def build_request(
     options: ContainerOptions,
     *,
     stdin: bool = False,
+    tty: bool = False,
     remove: bool = False,
     log: bool = True,
 ) -> RunRequest:
@@ -179,6 +180,7 @@ def build_request(
         platform=options.get("platform"),
         kernel=_kernel(options.get("kernel")),
         stdin=stdin,
+        terminal=tty,
         remove=remove,
         labels=check_mapping("labels", options.get("labels")),
         log=log,

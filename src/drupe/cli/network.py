@@ -6,8 +6,11 @@ import argparse
 import time
 
 from drupe.cli import listing
+from drupe.cli.agreement import add_force, agreed
+from drupe.cli.documents import add_format, show_documents
 from drupe.cli.listing import Column, Listing
-from drupe.cli.output import print_json
+from drupe.cli.several import each
+from drupe.errors import NotFoundError
 from drupe.net.named import NamedNetwork, Networks
 from drupe.store.schema import encode
 
@@ -46,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     create = verbs.add_parser("create", help="make a network")
+    create.add_argument("-d", "--driver", choices=("bridge",), help="there is only this one")
     create.add_argument("--subnet", metavar="ADDRESS/BITS", help="IPv4 (default: a free one)")
     create.add_argument("--subnet6", metavar="ADDRESS/BITS", help="IPv6 (default: a free one)")
     create.add_argument(
@@ -60,9 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_arguments(ls, _LISTING)
 
     inspect = verbs.add_parser("inspect", help="show networks, and who is on them")
+    add_format(inspect)
     inspect.add_argument("names", nargs="+", metavar="NETWORK", help="its name")
 
     rm = verbs.add_parser("rm", help="remove networks that no container is on")
+    rm.add_argument("-f", "--force", action="store_true", help="no error if there is none")
     rm.add_argument("names", nargs="+", metavar="NETWORK", help="its name")
 
     connect = verbs.add_parser("connect", help="put a container that does not run on a network")
@@ -77,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     disconnect = verbs.add_parser("disconnect", help="take a container that does not run off one")
     _add_pair(disconnect)
 
-    verbs.add_parser("prune", help="remove all networks that no container is on")
+    add_force(verbs.add_parser("prune", help="remove all networks that no container is on"))
 
 
 def _add_pair(parser: argparse.ArgumentParser) -> None:
@@ -123,15 +129,20 @@ def _inspect(args: argparse.Namespace) -> int:
     for name in args.names:
         members = [encode(member) for member in networks.members(name)]
         found.append({**encode(networks.find(name)), "members": members})
-    print_json(found)
+    show_documents(found, args.format)
     return 0
 
 
 def _rm(args: argparse.Namespace) -> int:
-    for name in args.names:
-        Networks().remove(name)
+    def remove(name: str) -> None:
+        try:
+            Networks().remove(name)
+        except NotFoundError:
+            if not args.force:
+                raise
         print(name)
-    return 0
+
+    return each(args.names, remove)
 
 
 def _connect(args: argparse.Namespace) -> int:
@@ -156,7 +167,9 @@ def _disconnect(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prune(_: argparse.Namespace) -> int:
+def _prune(args: argparse.Namespace) -> int:
+    if not agreed(args, "all networks that no container is on"):
+        return 0
     for name in Networks().prune():
         print(name)
     return 0
