@@ -9,6 +9,7 @@
  * DRUPE_NET_POLICY holds the rules, one a line:
  *
  *	dns ADDRESS		a resolver: port 53 of it is always allowed
+ *	stand ADDRESS REAL	what the container knows a resolver by: resolver.c
  *	deny ADDRESS/BITS	never allowed: the container's own network
  *	host FIRST LAST		ports of this host that are allowed
  *	allow ADDRESS/BITS FIRST LAST	ports of others that are allowed
@@ -38,6 +39,7 @@
 #include <unistd.h>
 
 #include "mend.h"
+#include "resolver.h"
 
 #define EXPORT		__attribute__((visibility("default")))
 #define RULES_MAX	4096
@@ -118,6 +120,8 @@ static void parse_line(char *line)
 	struct rule rule = { .last = UINT16_MAX };
 	char verb[8], address[64];
 
+	if (resolver_add(line))
+		return;
 	if (sscanf(line, "host %5u %5u", &rule.first, &rule.last) == 2) {
 		add(&host, &rule);
 		return;
@@ -354,6 +358,9 @@ static int refuse_connection(int fd)
 
 EXPORT int connect(int fd, const struct sockaddr *name, socklen_t size)
 {
+	struct sockaddr_storage room;
+
+	name = resolver_of(name, &room);
 	if (!may_connect(name))
 		return refuse_connection(fd);
 	return (int)syscall(SYS_connect, fd, name, size);

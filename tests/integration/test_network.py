@@ -242,11 +242,14 @@ ip link add out type veth peer name in netns $other
 ip addr add 198.51.100.1/24 dev out
 ip link set out up
 ip route add default via 198.51.100.2
+ip addr add 2001:db8:1::1/64 dev out nodad
+ip route add default via 2001:db8:1::2
 there="nsenter -t $other -n"
 $there ip link set lo up
 $there ip addr add 198.51.100.2/24 dev in
+$there ip addr add 2001:db8:1::2/64 dev in nodad
 $there ip link set in up
-for port in 80 81; do
+for port in 80 81 83; do
     $there busybox nc -ll -p $port -e echo outside >/dev/null 2>&1 &
     pids="$pids $!"
 done
@@ -254,11 +257,12 @@ busybox nc -ll -p 82 -e echo host >/dev/null 2>&1 & pids="$pids $!"
 sleep 0.5
 try() {
     "$@" busybox sh -c '
-        for target in "198.51.100.2 80" "198.51.100.2 81" "198.51.100.1 82"; do
+        for target in "198.51.100.2 80" "198.51.100.2 81" "198.51.100.1 82" \
+            "2001:db8:1::2 83"; do
             (sleep 1 | nc -w 1 $target || echo no) >/tmp/${target##* } 2>/dev/null &
         done
         wait
-        cat /tmp/80 /tmp/81 /tmp/82 | tr "\\n" " "
+        cat /tmp/80 /tmp/81 /tmp/82 /tmp/83 | tr "\\n" " "
         echo'
 }
 """
@@ -273,6 +277,7 @@ try {drupe}
 try {drupe} --net-allow 198.51.100.2:80
 try {drupe} --net-allow host:82
 try {drupe} --net-allow host:82 --net-allow none
+try {drupe} --net-allow '[2001:db8:1::/64]:83'
 kill $pids
 """
     done = subprocess.run(
@@ -283,11 +288,71 @@ kill $pids
         timeout=60,
     )
     assert done.stdout.decode().splitlines() == [
-        "outside outside no ",
-        "outside no no ",
-        "outside outside host ",
-        "no no host ",
+        "outside outside no outside ",
+        "outside no no no ",
+        "outside outside host outside ",
+        "no no host no ",
+        "no no no outside ",
     ], done.stderr
+
+
+RESOLVER = """
+import socket, sys, threading
+
+def answer(query):
+    kind = query[-4:-2]
+    data = {b"\\0\\1": bytes([192, 0, 2, 53]), b"\\0\\x1c": bytes(15) + b"\\x35"}[kind]
+    head = query[:2] + bytes.fromhex("8180000100010000") + b"\\0\\0"
+    return head + query[12:] + b"\\xc0\\x0c" + kind + bytes([0, 1, 0, 0, 0, 9, 0, len(data)]) + data
+
+def serve_streams(listener):
+    while True:
+        with listener.accept()[0] as peer:
+            query = peer.recv(500)[2:]
+            peer.sendall(len(answer(query)).to_bytes(2, "big") + answer(query))
+
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.bind(("127.0.0.1", 53))
+listener = socket.create_server(("127.0.0.1", 53))
+threading.Thread(target=serve_streams, args=[listener], daemon=True).start()
+while True:
+    query, peer = datagrams.recvfrom(500)
+    datagrams.sendto(answer(query), peer)
+"""
+
+ASK = """
+import socket
+print(socket.getaddrinfo("db.example", 80, socket.AF_INET)[0][4][0])
+print(socket.getaddrinfo("db.example", 80, socket.AF_INET6)[0][4][0])
+query = bytes.fromhex("000701000001000000000000") + b"\\2db\\7example\\0\\0\\1\\0\\1"
+(server,) = [l.split()[1] for l in open("/etc/resolv.conf") if l.startswith("nameserver")]
+peer = socket.create_connection((server, 53), timeout=5)
+peer.sendall(len(query).to_bytes(2, "big") + query)
+print(socket.inet_ntoa(peer.recv(500)[-4:]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
+def test_names_are_asked_of_the_resolver_of_the_host(cli: Cli, tmp_path: Path) -> None:
+    """One on its loopback, as systemd-resolved is; by datagrams and streams, any policy."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    drupe = shlex.join(cli.argv("run", "--rm", "--rootfs", "/", "--net-allow", "none"))
+    script = f"""
+set -e
+ip link set lo up
+mount --bind {tmp_path}/resolv.conf /etc/resolv.conf
+python3 -c '{RESOLVER}' & trap "kill $!" EXIT
+sleep 0.5
+{drupe} python3 -c '{ASK}'
+"""
+    done = subprocess.run(
+        ["unshare", "-nm", "sh", "-c", script],
+        env=cli.env,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.split() == [b"192.0.2.53", b"::35", b"192.0.2.53"], done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")

@@ -191,10 +191,17 @@ def test_ipv6_of_the_host(tmp_path: Path) -> None:
     routes = tmp_path / "ipv6_route"
     to = f"{'0' * 32} 00 {'0' * 32} 00 {'0' * 32} 00000400 00000001 00000000 00000003"
     routes.write_text(f"{to}     lo\nfd{'0' * 30} 40 {'0' * 32} 00\n")
-    assert not host.has_ipv6(routes)
-    routes.write_text(f"{to}   eth0\n")
-    assert host.has_ipv6(routes)
-    assert not host.has_ipv6(tmp_path / "none")
+    addresses = tmp_path / "if_inet6"
+    local = [f"fe80{'0' * 28} 0{n} 40 20 80 eth{n}\n" for n in (1, 2)]
+    addresses.write_text(f"{'0' * 31}1 01 80 10 80 lo\n{local[0]}{local[1]}")
+    assert host.ipv6_interface(routes, addresses) is None
+    routes.write_text(f"{to}   eth2\n")
+    assert host.ipv6_interface(routes, addresses) == "eth2"
+    routes.write_text(f"{to}   wg0\n")
+    assert host.ipv6_interface(routes, addresses) == "eth1"
+    addresses.write_text(f"fd{'0' * 30} 02 40 00 82 eth2\n")
+    assert host.ipv6_interface(routes, addresses) is None
+    assert host.ipv6_interface(tmp_path / "none", addresses) is None
 
 
 def test_networks_that_are_asked_for(tmp_path: Path) -> None:
@@ -269,7 +276,7 @@ def test_what_passt_is_told(tmp_path: Path) -> None:
         ports=(Port("127.0.0.1", 8080, 80, "tcp"), Port("::1", 53, 53, "udp")),
         policy="",
         resolvers=("192.0.2.53", "2001:db8::53"),
-        ipv6=False,
+        ipv6="",
     )
     argv = passt._command_line(program, wanted, Path("/o.so"), 9)
     text = " ".join(argv)
@@ -280,9 +287,11 @@ def test_what_passt_is_told(tmp_path: Path) -> None:
     assert "--ipv4-only" in text
     assert "2001:db8::53" not in text
     program.write_bytes(b"")
-    open_ = wanted._replace(ipv6=True)
+    open_ = wanted._replace(ipv6="eth7")
     text = " ".join(passt._command_line(program, open_, Path("/o.so"), 9))
-    assert "--dns 2001:db8::53 --dns-forward fd64:7275:7065::3" in text
+    assert "--dns-forward 10.213.77.3 --dns-forward fd64:7275:7065::3" in text
+    assert "--dns " not in text
+    assert "--interface eth7" in text
 
 
 def test_a_network_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

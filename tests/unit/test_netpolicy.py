@@ -98,6 +98,23 @@ def test_the_resolver_is_open_on_its_port_only(enforcer: Path) -> None:
     assert run(enforcer, "dns 127.0.0.2", script).returncode == 1
 
 
+def test_a_resolver_is_known_by_another_address(enforcer: Path) -> None:
+    script = """
+import socket
+for family, stand, real in ((2, "192.0.2.3", "127.0.0.1"), (10, "2001:db8::3", "::1")):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.connect((stand, 53))
+    assert s.getpeername()[:2] == (real, 53)
+    try:
+        s.connect((stand, 54))
+    except ConnectionRefusedError:
+        print("refused")
+"""
+    policy = "dns 127.0.0.1\ndns ::1\nstand 192.0.2.3 127.0.0.1\nstand 2001:db8::3 ::1"
+    assert run(enforcer, policy, script).stdout == "refused\nrefused\n"
+    assert run(enforcer, "stand 192.0.2.3 ::1", "").returncode == 111
+
+
 @pytest.mark.parametrize(
     ("policy", "address", "port", "allowed"),
     [

@@ -15,7 +15,7 @@ from drupe.guest.files import File, file_frames
 from drupe.guest.network import Interface, Route, network_frames
 from drupe.net import passt
 from drupe.net.config import Attachment, Mode, Network, make_mac
-from drupe.net.host import has_ipv6
+from drupe.net.host import ipv6_interface
 from drupe.net.links import MTU
 from drupe.net.names import (
     HOST_GATEWAY,
@@ -158,9 +158,10 @@ class _Outside(NamedTuple):
 
 def _outside(spec: ContainerSpec, beside: Path, held: ExitStack, index: int) -> _Outside:
     """Starts a passt of the container's own; the default route leads there."""
-    ipv6 = has_ipv6()
+    interface6 = ipv6_interface()
+    ipv6 = interface6 is not None
     resolvers = () if spec.network.dns.servers else host_resolvers()
-    network = _start_passt(spec, resolvers, beside, ipv6=ipv6, held=held)
+    network = _start_passt(spec, resolvers, beside, ipv6=interface6 or "", held=held)
     interface = Interface(
         name=f"eth{index}",
         mac=_mac(spec, index),
@@ -171,7 +172,8 @@ def _outside(spec: ContainerSpec, beside: Path, held: ExitStack, index: int) -> 
         + ((Route("::/0", passt.GATEWAY6),) if ipv6 else ()),
     )
     wire = Wire(network.descriptor, "stream")
-    return _Outside(wire, interface, _stand_ins(resolvers, ipv6=ipv6), network)
+    servers = tuple(passt.stand_ins(resolvers, ipv6=ipv6))
+    return _Outside(wire, interface, servers, network)
 
 
 def _start_passt(
@@ -179,12 +181,15 @@ def _start_passt(
     resolvers: tuple[str, ...],
     beside: Path,
     *,
-    ipv6: bool,
+    ipv6: str,
     held: ExitStack,
 ) -> passt.UserNetwork:
     network = spec.network
     policy = encode_policy(
-        network.allow, denied=passt.SUBNETS, resolvers=(*resolvers, *network.dns.servers)
+        network.allow,
+        denied=passt.SUBNETS,
+        resolvers=(*resolvers, *network.dns.servers),
+        stand_ins=passt.stand_ins(resolvers, ipv6=bool(ipv6)),
     )
     wanted = passt.Wanted(
         ports=claim(network.ports),
@@ -195,13 +200,6 @@ def _start_passt(
     started = passt.UserNetwork(wanted, Path(spec.initramfs).with_name(_ENFORCER), beside)
     held.callback(started.close)
     return started
-
-
-def _stand_ins(resolvers: tuple[str, ...], *, ipv6: bool) -> tuple[str, ...]:
-    """The addresses that passt passes on to these resolvers."""
-    four = any(":" not in address for address in resolvers)
-    six = ipv6 and any(":" in address for address in resolvers)
-    return ((passt.RESOLVER,) if four else ()) + ((passt.RESOLVER6,) if six else ())
 
 
 def _files(

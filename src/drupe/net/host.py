@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_IPV6_ROUTES = Path("/proc/net/ipv6_route")
+_ROUTES = Path("/proc/net/ipv6_route")
+_ADDRESSES = Path("/proc/net/if_inet6")
+_LINK_LOCAL = "20"
 
 
-def has_ipv6(routes: Path = _IPV6_ROUTES) -> bool:
-    """Whether this host has a default route for IPv6: where it has none, a container tries in vain.
+def ipv6_interface(routes: Path = _ROUTES, addresses: Path = _ADDRESSES) -> str | None:
+    """An interface with a link-local address, where this host has a default route for IPv6.
 
-    Source: net/ipv6/route.c, rt6_seq_show(): target, its prefix, source, its prefix, next hop,
-    metric, references, uses, flags, interface.
+    Where it has no such route, a container tries in vain; passt refuses to have to do with IPv6
+    where it is not told such an interface.
+
+    Sources: net/ipv6/route.c, rt6_seq_show(): target, its prefix, source, its prefix, next hop,
+    metric, references, uses, flags, interface. net/ipv6/addrconf.c, if6_seq_show(): address, index,
+    prefix, scope, flags, interface.
     """
+    there = [fields[-1] for fields in _lines(routes) if fields[:2] == ["0" * 32, "00"]]
+    local = [fields[-1] for fields in _lines(addresses) if fields[3] == _LINK_LOCAL]
+    if all(name == "lo" for name in there):
+        return None
+    return next((name for name in (*there, *local) if name in local), None)
+
+
+def _lines(path: Path) -> list[list[str]]:
     try:
-        lines = routes.read_text().splitlines()
+        return [line.split() for line in path.read_text().splitlines()]
     except OSError:
-        return False
-    for line in lines:
-        fields = line.split()
-        if fields[0] == "0" * 32 and fields[1] == "00" and fields[-1] != "lo":
-            return True
-    return False
+        return []

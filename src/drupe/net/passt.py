@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -48,13 +49,13 @@ class Wanted(NamedTuple):
         ports: published ones.
         policy: what may be reached, as ``policy.encode_policy`` writes it.
         resolvers: the host's, of which the first of each family is used.
-        ipv6: IPv6, too.
+        ipv6: IPv6, too, by way of this interface, which has a link-local address; empty: none.
     """
 
     ports: tuple[Port, ...]
     policy: str
     resolvers: tuple[str, ...]
-    ipv6: bool
+    ipv6: str
 
 
 class UserNetwork:
@@ -75,7 +76,7 @@ class UserNetwork:
         told, tells = os.pipe()
         self._told = told
         self.descriptor = ours.detach()
-        self._tables = Tables(program, ipv6=wanted.ipv6)
+        self._tables = Tables(program, ipv6=bool(wanted.ipv6))
         try:
             with its:
                 _widen(its)
@@ -151,6 +152,15 @@ def process_of(record: Path) -> ProcessId | None:
     return found if found.alive() else None
 
 
+def stand_ins(resolvers: Iterable[str], *, ipv6: bool) -> Mapping[str, str]:
+    """What a container knows resolvers by → where they are: the first one of each family."""
+    found: dict[str, str] = {}
+    for real in resolvers:
+        if ipv6 or ":" not in real:
+            found.setdefault(RESOLVER6 if ":" in real else RESOLVER, real)
+    return found
+
+
 def end(record: Path) -> None:
     """Ends the passt that is on record in this file, if it is there still, and removes the file.
 
@@ -197,8 +207,9 @@ def _fastest(program: Path) -> Path:
 def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> list[str]:
     argv = [_LOADER, "--argv0", "passt", "--preload", str(enforcer), str(program)]
     # The gateway's address stands for the host's loopback; whether that may be reached is a matter
-    # of the policy. The interface is where passt looks for what it is not told, which is nothing.
-    argv += ["--fd", str(wire), "--quiet", "--interface", "lo", "--mtu", str(MTU)]
+    # of the policy. The interface is where passt looks for what it is not told: for IPv6, this is a
+    # link-local address, without which it has no IPv6.
+    argv += ["--fd", str(wire), "--quiet", "--interface", wanted.ipv6 or "lo", "--mtu", str(MTU)]
     argv += ["--mac-addr", _MAC, "--no-dhcp", "--no-dhcpv6", "--no-ra"]
     argv += ["--address", ADDRESS, "--netmask", str(BITS), "--gateway", GATEWAY]
     if wanted.ipv6:
@@ -213,13 +224,15 @@ def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> l
 
 
 def _resolver_options(program: Path, wanted: Wanted) -> list[str]:
-    """Which addresses stand for which resolvers. Newer ones tell both apart by --dns-host."""
-    option = "--dns-host" if b"dns-host" in program.read_bytes() else "--dns"
+    """Which addresses stand for which resolvers.
+
+    Older ones know no --dns-host: they take the first one of /etc/resolv.conf, as we do, unless
+    they are told one by --dns, which they forward nothing to.
+    """
+    told = b"dns-host" in program.read_bytes()
     argv = []
-    for six, stands in ((False, RESOLVER), (True, RESOLVER6)):
-        real = next((entry for entry in wanted.resolvers if (":" in entry) == six), None)
-        if real is not None and (wanted.ipv6 or not six):
-            argv += [option, real, "--dns-forward", stands]
+    for stands, real in stand_ins(wanted.resolvers, ipv6=bool(wanted.ipv6)).items():
+        argv += [*(("--dns-host", real) if told else ()), "--dns-forward", stands]
     return argv
 
 

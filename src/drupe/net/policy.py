@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from drupe.errors import HostError, SpecError
@@ -99,18 +100,20 @@ def encode_policy(
     *,
     denied: tuple[str, ...],
     resolvers: tuple[str, ...],
+    stand_ins: Mapping[str, str] = MappingProxyType({}),
     names: Callable[[str], tuple[str, ...]] = look_up,
 ) -> str:
     """The rules for the object that enforces them; names become the addresses of this moment.
 
     Where no rule speaks of the outside, all of it may be reached. The host may be reached only
-    where a rule says so.
+    where a rule says so. ``stand_ins``: what a container knows resolvers by → where they are.
 
     Raises:
         SpecError: a rule is none.
         HostError: a name has no address.
     """
     lines = [f"dns {address}" for address in resolvers]
+    lines += [f"stand {address} {real}" for address, real in stand_ins.items()]
     lines += [f"deny {block}" for block in denied]
     parsed = [parse_rule(rule) for rule in rules]
     if all(rule.target == HOST for rule in parsed):
