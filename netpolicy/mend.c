@@ -8,12 +8,16 @@
  *   it, so that the guest waits for an answer until it gives up.
  * - Data that a socket does not take is thrown away, and the guest finds out by a
  *   timer. A socket that is full for a moment is waited for instead.
+ * - The guest may send as much as the peer would take, whether the socket before it
+ *   has room for that or not. It is told no more than there is.
  */
 #define _GNU_SOURCE
 #include "mend.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
+#include <linux/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -25,13 +29,14 @@
 #define ETHERNET	14
 #define IPV4		20
 #define IPV6		40
-#define TCP		20
+#define TCP_HEADER	20
 #define FLAGS		13	/* their offset in the TCP header; the checksum's */
 #define CHECKSUM	16
 #define RST		0x04
 #define ACK		0x10
 
-#define PATIENCE_US	2000
+#define PATIENCE_US	20000
+#define WINDOW_LEAST	65536U	/* what passt would not tell to be more, later */
 
 /* Sets ACK beside RST, and takes it into account in the checksum */
 static void acknowledge(uint8_t *tcp)
@@ -51,9 +56,9 @@ static void mend_frame(uint8_t *frame, size_t size)
 	uint8_t *ip = frame + LENGTH + ETHERNET;
 	uint8_t *tcp;
 
-	if (size == LENGTH + ETHERNET + IPV4 + TCP && ip[0] == 0x45 && ip[9] == IPPROTO_TCP)
+	if (size == LENGTH + ETHERNET + IPV4 + TCP_HEADER && ip[0] == 0x45 && ip[9] == IPPROTO_TCP)
 		tcp = ip + IPV4;
-	else if (size == LENGTH + ETHERNET + IPV6 + TCP && ip[0] >> 4 == 6 && ip[6] == IPPROTO_TCP)
+	else if (size == LENGTH + ETHERNET + IPV6 + TCP_HEADER && ip[0] >> 4 == 6 && ip[6] == IPPROTO_TCP)
 		tcp = ip + IPV6;
 	else
 		return;
@@ -119,4 +124,23 @@ ssize_t mend_send(int fd, const struct msghdr *message, int flags, size_t size)
 	n = (n < 0 ? 0 : n) + send_rest(fd, message, n < 0 ? 0 : (size_t)n);
 	errno = EAGAIN;
 	return n ? n : -1;
+}
+
+void mend_window(int fd, void *told, socklen_t size)
+{
+	struct tcp_info *info = told;
+	uint32_t memory[SK_MEMINFO_VARS], room;
+	socklen_t memory_size = sizeof(memory);
+
+	if (size < offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(info->tcpi_snd_wnd) ||
+	    syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_MEMINFO, memory, &memory_size))
+		return;
+	room = memory[SK_MEMINFO_SNDBUF] - memory[SK_MEMINFO_WMEM_QUEUED];
+	if (memory[SK_MEMINFO_SNDBUF] < memory[SK_MEMINFO_WMEM_QUEUED])
+		room = 0;
+	room -= room / 8;	/* a socket counts more than the data */
+	if (room < WINDOW_LEAST)
+		room = WINDOW_LEAST;
+	if (info->tcpi_snd_wnd > room)
+		info->tcpi_snd_wnd = room;
 }

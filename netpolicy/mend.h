@@ -12,5 +12,7 @@
 void mend_frames(const struct msghdr *message);
 /* sendmsg() of @size bytes that names no peer, on a stream. */
 ssize_t mend_send(int fd, const struct msghdr *message, int flags, size_t size);
+/* What TCP_INFO has told of a connection. */
+void mend_window(int fd, void *told, socklen_t size);
 
 #endif

@@ -28,6 +28,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -415,6 +416,15 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
 			break;
 	}
 	return (int)done;
+}
+
+EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+	int result = (int)syscall(SYS_getsockopt, fd, level, name, value, size);
+
+	if (!result && level == IPPROTO_TCP && name == TCP_INFO)
+		mend_window(fd, value, *size);
+	return result;
 }
 
 EXPORT ssize_t recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *name,

@@ -75,6 +75,7 @@ class UserNetwork:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         told, tells = os.pipe()
         self._told = told
+        _widen(ours)
         self.descriptor = ours.detach()
         self._tables = Tables(program, ipv6=bool(wanted.ipv6))
         try:
