@@ -26,7 +26,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+#include <linux/magic.h>
 
 enum what { KILL, CHILD, FULL };
 
@@ -75,11 +77,15 @@ static int moment(int takes_space)
 	return 1;
 }
 
+/* Of a disk, not of the kernel */
 static int is_file(int fd)
 {
+	struct statfs system;
 	struct stat st;
 
-	return fd > 2 && !fstat(fd, &st) && S_ISREG(st.st_mode);
+	return fd > 2 && !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &system) &&
+	       system.f_type != PROC_SUPER_MAGIC && system.f_type != CGROUP_SUPER_MAGIC &&
+	       system.f_type != CGROUP2_SUPER_MAGIC;
 }
 
 /* Output is no moment: pipes of whoever started the program. */

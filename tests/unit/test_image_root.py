@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drupe.errors import HostError, SpecError
+from drupe.errors import SpecError
 from drupe.image import root, tree
 from drupe.image.store import Layer
 from tests.erofs_reader import File, read_image
@@ -363,7 +363,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("drupe.image.erofs.os.pwrite", full)
-    with pytest.raises(HostError, match="failed to make an image's root: No space left"):
+    with pytest.raises(OSError, match="No space left"):
         make(tmp_path, [archive(member("a"))])
 
 

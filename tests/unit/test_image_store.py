@@ -21,10 +21,11 @@ import zstandard
 from drupe.container.images import confirm_image
 from drupe.errors import DrupeError, NotFoundError, SpecError, StateError
 from drupe.image import blobs
+from drupe.image.blobs import collect
 from drupe.image.commit import commit
 from drupe.image.find import find_image, listed_images
 from drupe.image.load import load
-from drupe.image.remove import Removed, collect, prune, remove
+from drupe.image.remove import Removed, prune, remove
 from drupe.image.save import Form, save
 from drupe.image.store import Image, ImageStore
 from drupe.image.tag import tag

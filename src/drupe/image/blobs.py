@@ -1,4 +1,4 @@
-"""Blobs on their way into the store: whole, and what their digest says, or not there."""
+"""Blobs on their way into the store: whole, and what their digest says, or not there; and out."""
 
 from __future__ import annotations
 
@@ -10,26 +10,35 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from drupe.errors import HostError
-from drupe.image.store import ImageStore
+from drupe.errors import HostError, StateError
+from drupe.image.store import Image, ImageStore
+from drupe.store.lock import locked
 
 _KEPT_S = 86_400.0
 """How long the beginning of a blob is kept after the last byte came, for a pull that goes on."""
 RESUMABLE = "blob-"
+FULL_HINT = "'drupe image prune' removes images that nobody uses"
 
 
 @contextmanager
-def adding(store: ImageStore) -> Iterator[None]:
+def adding(store: ImageStore, *, keep: bool = False) -> Iterator[None]:
     """The block adds to a store: nobody takes away what no record names yet.
 
-    What commands that died left behind is cleaned up first.
+    What commands that died left behind is cleaned up first; what an error in the block leaves, at
+    its end, but for ``keep``: the next try may use it.
 
     Raises:
         HostError: the directories cannot be made.
     """
-    with store.adding():
-        sweep(store)
-        yield
+    try:
+        with store.adding():
+            sweep(store)
+            yield
+    except BaseException:
+        if not keep:
+            sweep(store)
+            collect(store)
+        raise
 
 
 @contextmanager
@@ -96,7 +105,7 @@ def add_stream(store: ImageStore, pieces: Iterable[bytes]) -> tuple[str, int]:
             for piece in pieces:
                 hashed.update(piece)
                 size += len(piece)
-                write_all(descriptor, piece)
+                write_all(store, descriptor, piece)
             digest = f"sha256:{hashed.hexdigest()}"
             install(store, name, store.blob(digest))
         except BaseException:
@@ -106,8 +115,8 @@ def add_stream(store: ImageStore, pieces: Iterable[bytes]) -> tuple[str, int]:
     return digest, size
 
 
-def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Writes all of it.
+def write_all(store: ImageStore, descriptor: int, data: bytes | memoryview) -> None:
+    """Writes all of it to a file of the store.
 
     Raises:
         HostError: the disk is full.
@@ -118,8 +127,7 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
             view = view[os.write(descriptor, view) :]
     except OSError as error:
         raise HostError(
-            f"failed to store a part of an image: {error.strerror}",
-            hint="'drupe image prune' removes images that nobody uses",
+            f"failed to write below '{store.home}': {error.strerror}", hint=FULL_HINT
         ) from error
 
 
@@ -140,6 +148,35 @@ def sweep(store: ImageStore, *, resumable: bool = False) -> None:
                         path.unlink()
                 finally:
                     os.close(descriptor)
+
+
+def collect(store: ImageStore) -> int:
+    """Removes blobs and roots that no image needs; returns how many bytes that were.
+
+    Where somebody is adding to the store nothing is done: whoever comes next does it.
+    """
+    with locked(store.home / "use", wait=False) as held:
+        if not held:
+            return 0
+        try:
+            images = [image for image in map(store.read, store.ids()) if image is not None]
+        except StateError:
+            return 0  # what a spoilt record needs is not known
+        needed = {path for image in images for path in _files(store, image)}
+        return sum(_unlink(path) for path in store.contents() if path not in needed)
+
+
+def _files(store: ImageStore, image: Image) -> list[Path]:
+    digests = [image.manifest, f"sha256:{image.id}", *(layer.digest for layer in image.layers)]
+    return [image.root, *map(store.blob, digests)]
+
+
+def _unlink(path: Path) -> int:
+    with suppress(OSError):
+        size = path.stat().st_blocks * 512
+        path.unlink()
+        return size
+    return 0
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 from drupe.errors import NotFoundError
 from drupe.image.blobs import add_stream, adding
@@ -52,8 +53,10 @@ def commit(
     """
     store = ImageStore()
     with adding(store):
-        config = {} if base is None else _base_config(store, base)
+        config = {} if base is None else _base_config(base)
         layers = [] if base is None else list(base.layers)
+        if base is not None:
+            bring(store, base, [entry.digest for entry in layers])
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         step: dict[str, object] = {"created": now}
         words = {"author": author, "comment": message, "created_by": created_by}
@@ -95,28 +98,34 @@ def add_layer(store: ImageStore, pieces: Iterable[bytes]) -> Layer:
     return Layer(digest, diff_id, size, f"{OCI_LAYER}+zstd", unpacked_bytes)
 
 
-def bring(store: ImageStore, image: Image) -> None:
+def bring(store: ImageStore, image: Image, digests: Iterable[str]) -> None:
     """Copies into a store what it lacks of an image's blobs: the image may be of the system's.
 
     Raises:
         NotFoundError: a blob is missing where the image is.
     """
-    home = ImageStore(image.root.parent.parent)
-    for digest in (image.manifest, f"sha256:{image.id}", *(x.digest for x in image.layers)):
+    for digest in digests:
         if store.blob(digest).exists():
             continue
-        try:
-            with home.blob(digest).open("rb") as source:
-                add_stream(store, iter(lambda: source.read(1 << 20), b""))
-        except FileNotFoundError as error:
-            raise NotFoundError(
-                f"failed to use image '{image.name or image.id[:12]}': its part {digest[7:19]} is "
-                "not there",
-                hint="it can be run, but not be changed or saved",
-            ) from error
+        with _opened(image, digest) as source:
+            add_stream(store, iter(lambda: source.read(1 << 20), b""))
 
 
-def _base_config(store: ImageStore, base: Image) -> dict[str, Any]:
-    bring(store, base)
-    data = store.blob(f"sha256:{base.id}").read_bytes()
-    return parse_object(data, f"image '{base.id[:12]}'")
+@contextmanager
+def _opened(image: Image, digest: str) -> Iterator[BinaryIO]:
+    """A blob of an image, where the image is."""
+    try:
+        file = ImageStore(image.root.parent.parent).blob(digest).open("rb")
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"failed to use image '{image.name or image.id[:12]}': its part {digest[7:19]} is "
+            "not there",
+            hint="it can be run, but not be changed or saved",
+        ) from error
+    with file:
+        yield file
+
+
+def _base_config(base: Image) -> dict[str, Any]:
+    with _opened(base, f"sha256:{base.id}") as file:
+        return parse_object(file.read(), f"image '{base.id[:12]}'")

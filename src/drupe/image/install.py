@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from drupe.errors import SpecError
-from drupe.image.blobs import add_blob, install, partial
+from drupe.errors import HostError, SpecError
+from drupe.image.blobs import FULL_HINT, add_blob, install, partial
 from drupe.image.root import RECIPE, write_root
 from drupe.image.store import Image, ImageStore, Layer, Name
 from drupe.oci.config import ImageConfig, check_target, parse_config
@@ -142,8 +142,12 @@ def ensure_root(
             blobs = [(store.blob(layer.digest), layer) for layer in layers]
             unpacked = write_root(descriptor, blobs)
             install(store, name, final)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 (store.partial / name).unlink()
+            if isinstance(error, OSError):
+                raise HostError(
+                    f"failed to write '{final}': {error.strerror}", hint=FULL_HINT
+                ) from error
             raise
     return final, unpacked

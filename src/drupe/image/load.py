@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from drupe.errors import HostError, NotFoundError, SpecError
-from drupe.image.blobs import add_blob, add_stream, adding
+from drupe.image.blobs import add_blob, add_stream, adding, collect
 from drupe.image.compression import layer_type, unpacked
 from drupe.image.entry import shown
 from drupe.image.install import Progress, install_manifest, install_new, silent
-from drupe.image.remove import collect
 from drupe.image.store import Image, ImageStore, Layer
 from drupe.image.tar import TarReader
 from drupe.oci.config import parse_config

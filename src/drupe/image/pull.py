@@ -53,7 +53,7 @@ def pull(
     what = f"pull '{name}'"
     store = ImageStore()
     client = Client(reference, checked=checked)
-    with adding(store), (call_off or CallOff()).watching(client, what):
+    with adding(store, keep=True), (call_off or CallOff()).watching(client, what):
         top = client.manifest(reference.digest or reference.tag or "", what)
         document, manifest = _of_this_platform(client, top, what)
         if manifest.config.size > BYTES_MOST:
@@ -102,7 +102,7 @@ class _Fetcher:
         gauge.end("here")
 
     def _fetch(self, part: Descriptor, descriptor: int, gauge: Gauge) -> None:
-        progress = _Progress(part, descriptor, gauge)
+        progress = _Progress(self._store, part, descriptor, gauge)
         resumed = progress.resume()
         self._fill(part, progress)
         if progress.digest() != part.digest and resumed:
@@ -166,7 +166,8 @@ class _Fetcher:
 class _Progress:
     """What has come of a blob, in its file."""
 
-    def __init__(self, part: Descriptor, descriptor: int, gauge: Gauge) -> None:
+    def __init__(self, store: ImageStore, part: Descriptor, descriptor: int, gauge: Gauge) -> None:
+        self._store = store
         self._part = part
         self._descriptor = descriptor
         self._gauge = gauge
@@ -197,7 +198,7 @@ class _Progress:
 
     def add(self, piece: bytes) -> None:
         """More of it."""
-        write_all(self._descriptor, piece)
+        write_all(self._store, self._descriptor, piece)
         self._hash.update(piece)
         self.done += len(piece)
         self._gauge.advance(len(piece))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from drupe.errors import StateError
-from drupe.image.blobs import sweep
+from drupe.image.blobs import collect, sweep
 from drupe.image.find import EMBEDDED, find_own
-from drupe.image.store import Image, ImageStore
+from drupe.image.store import ImageStore
 from drupe.oci.reference import Reference
-from drupe.store.lock import locked
 
 Users = Callable[[], Mapping[str, str]]
 """Image ids that containers need → the name of one such container. Asked under the lock."""
@@ -89,32 +86,3 @@ def prune(store: ImageStore, users: Users, *, every: bool = False) -> Removed:
     sweep(store, resumable=True)
     told = tuple(reference.familiar for reference in untagged)
     return Removed(told, tuple(deleted), collect(store))
-
-
-def collect(store: ImageStore) -> int:
-    """Removes blobs and roots that no image needs; returns how many bytes that were.
-
-    Where somebody is adding to the store nothing is done: whoever comes next does it.
-    """
-    with locked(store.home / "use", wait=False) as held:
-        if not held:
-            return 0
-        try:
-            images = [image for image in map(store.read, store.ids()) if image is not None]
-        except StateError:
-            return 0  # what a spoilt record needs is not known
-        needed = {path for image in images for path in _files(store, image)}
-        return sum(_unlink(path) for path in store.contents() if path not in needed)
-
-
-def _files(store: ImageStore, image: Image) -> list[Path]:
-    digests = [image.manifest, f"sha256:{image.id}", *(layer.digest for layer in image.layers)]
-    return [image.root, *map(store.blob, digests)]
-
-
-def _unlink(path: Path) -> int:
-    with suppress(OSError):
-        size = path.stat().st_blocks * 512
-        path.unlink()
-        return size
-    return 0

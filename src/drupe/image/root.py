@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drupe._linux.files import punch_hole
-from drupe.errors import HostError
 from drupe.image.erofs import Writer
 from drupe.image.layer import LayerStream
 from drupe.image.store import Layer
@@ -30,29 +29,23 @@ def write_root(
 
     Raises:
         SpecError: a layer is spoilt, or would do what no layer may.
-        HostError: the disk is full.
+        OSError: the disk is full.
     """
     unpacked = []
     writer = Writer(descriptor)
     dropped: list[tuple[int, int]] = []
-    try:
-        tree = Tree(writer, lambda offset, length: dropped.append((offset, length)))
-        for number, (blob, layer) in enumerate(layers):
-            what = f"layer '{layer.digest[7:19]}'"
-            with LayerStream(blob, what) as stream:
-                archive = TarReader(iter(stream), what)
-                tree.apply(archive)
-                archive.drain()
-                stream.check(layer.diff_id)
-                unpacked.append(stream.unpacked_bytes)
-            on_layer(number + 1)
-        tree.finish()
-        writer.finish()
-    except OSError as error:
-        raise HostError(
-            f"failed to make an image's root: {error.strerror}",
-            hint="'drupe image prune' removes images that nobody uses",
-        ) from error
+    tree = Tree(writer, lambda offset, length: dropped.append((offset, length)))
+    for number, (blob, layer) in enumerate(layers):
+        what = f"layer '{layer.digest[7:19]}'"
+        with LayerStream(blob, what) as stream:
+            archive = TarReader(iter(stream), what)
+            tree.apply(archive)
+            archive.drain()
+            stream.check(layer.diff_id)
+            unpacked.append(stream.unpacked_bytes)
+        on_layer(number + 1)
+    tree.finish()
+    writer.finish()
     # What upper layers replaced need not be on the disk; where the file system has no holes, it is.
     with contextlib.suppress(OSError):
         for offset, length in dropped:

@@ -24,5 +24,6 @@ def tag(name: str, other: str) -> Image:
     image = find_image(name)
     store = ImageStore()
     with adding(store):
-        bring(store, image)
+        parts = [image.manifest, f"sha256:{image.id}", *(layer.digest for layer in image.layers)]
+        bring(store, image, parts)
         return install_manifest(store, image.manifest, reference)
