@@ -106,11 +106,11 @@ make_venv() {
 	"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 }
 
-# pip's launcher runs site.py and reads .pth files first; this one does not, and starts faster.
+# pip's launchers run site.py and read .pth files first; these do not, and start faster.
 make_launcher() {
-	local packages_dir
+	local name=$1 module=$2 packages_dir
 	packages_dir=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-	cat >"$venv/bin/.drupe.new" <<-LAUNCHER
+	cat >"$venv/bin/.$name.new" <<-LAUNCHER
 		#!$venv/bin/python -IS
 		import _signal
 		import sys
@@ -120,13 +120,13 @@ make_launcher() {
 		    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 		sys.path.insert(0, "$checkout/src")
 		sys.path.append("$packages_dir")
-		from drupe.cli.main import main
+		from $module import main
 
 		if __name__ == "__main__":
 		    sys.exit(main())
 	LAUNCHER
-	chmod 755 "$venv/bin/.drupe.new"
-	mv "$venv/bin/.drupe.new" "$venv/bin/drupe"
+	chmod 755 "$venv/bin/.$name.new"
+	mv "$venv/bin/.$name.new" "$venv/bin/$name"
 }
 
 mapfile -t missing < <(missing_packages)
@@ -134,5 +134,6 @@ if [ "${#missing[@]}" -gt 0 ]; then
 	install_packages "${missing[@]}"
 fi
 make_venv
-make_launcher
+make_launcher drupe drupe.cli.main
+make_launcher drupe-runtime drupe.runtime.main
 touch "$venv/.ready"

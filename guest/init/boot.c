@@ -102,12 +102,12 @@ static const char *add_limit(struct boot *boot, const uint8_t *payload)
 	}
 }
 
-static const char *add_hostname(struct boot *boot, const uint8_t *payload, size_t size)
+static const char *add_name(char *name, const uint8_t *payload, size_t size)
 {
-	if (boot->hostname[0])
+	if (*name)
 		return "a frame that may come once came twice";
-	memcpy(boot->hostname, payload, size);
-	boot->hostname[size] = 0;
+	memcpy(name, payload, size);
+	name[size] = 0;
 	return NULL;
 }
 
@@ -126,8 +126,10 @@ const char *boot_add(struct boot *boot, uint16_t type, const uint8_t *payload, s
 		return add_sysctl(boot, payload, size);
 	case DRUPE_LIMIT:
 		return add_limit(boot, payload);
+	case DRUPE_DOMAINNAME:
+		return add_name(boot->domainname, payload, size);
 	default:
-		return add_hostname(boot, payload, size);
+		return add_name(boot->hostname, payload, size);
 	}
 }
 

@@ -40,6 +40,7 @@ struct boot_network {
 
 struct boot {
 	char hostname[DRUPE_HOSTNAME_MAX + 1];	/* empty: leave it */
+	char domainname[DRUPE_HOSTNAME_MAX + 1];
 	uint32_t count;
 	struct boot_mount mounts[DRUPE_MOUNTS_MAX];
 	uint32_t file_count;

@@ -196,13 +196,50 @@ static void keep_capabilities(const struct spec *spec)
 		uint32_t kept = (uint32_t)(spec->capabilities.kept >> (32 * i));
 
 		words[i].permitted &= kept;
-		words[i].effective = words[i].permitted;
-		words[i].inheritable = 0;
+		words[i].effective &= words[i].permitted;
+		if (!spec->sets_set)
+			words[i].inheritable = 0;
 	}
 	if (syscall(SYS_capset, &header, words) < 0 ||
 	    (spec->capabilities.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
 		fail(DRUPE_STAGE_PROCESS, errno, "failed to limit capabilities: %s",
 		     strerror(errno));
+}
+
+/* Before the user changes. */
+static void bound_sets(const struct spec *spec)
+{
+	for (int i = 0; i < 64 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++)
+		if (!(spec->sets.bounding >> i & 1) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
+			fail(DRUPE_STAGE_PROCESS, errno, "failed to drop capability %d: %s", i,
+			     strerror(errno));
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to keep capabilities: %s",
+		     strerror(errno));
+}
+
+/* After that. What the kernel does not know is left out, as other runtimes do. */
+static void take_sets(const struct drupe_capability_sets *sets)
+{
+	struct capability_header header = { .version = CAPABILITY_VERSION };
+	struct capability_words words[2];
+
+	if (syscall(SYS_capget, &header, words) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to read capabilities: %s",
+		     strerror(errno));
+	for (int i = 0; i < 2; i++) {
+		words[i].permitted &= (uint32_t)(sets->permitted >> (32 * i));
+		words[i].effective = words[i].permitted & (uint32_t)(sets->effective >> (32 * i));
+		words[i].inheritable = (uint32_t)(sets->inheritable >> (32 * i)) &
+				       (uint32_t)(sets->bounding >> (32 * i));
+	}
+	if (syscall(SYS_capset, &header, words) < 0)
+		fail(DRUPE_STAGE_PROCESS, errno, "failed to set capabilities: %s",
+		     strerror(errno));
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	for (int i = 0; i < 64; i++)
+		if (sets->ambient >> i & 1)
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0);
 }
 
 static void become(const struct spec *spec, const struct user *user)
@@ -211,10 +248,14 @@ static void become(const struct spec *spec, const struct user *user)
 	if (geteuid() != 0)
 		return;
 	bound_capabilities(spec);
+	if (spec->sets_set)
+		bound_sets(spec);
 	if (setgroups(user->count, user->groups) < 0 || setgid(user->gid) < 0 ||
 	    setuid(user->uid) < 0)
 		fail(DRUPE_STAGE_PROCESS, errno, "failed to become user %u: %s", user->uid,
 		     strerror(errno));
+	if (spec->sets_set)
+		take_sets(&spec->sets);
 	keep_capabilities(spec);
 }
 
@@ -269,6 +310,25 @@ static _Noreturn void serve(char **args)
 	_exit(service_run(service, args, &layers));
 }
 
+/* All but the program: that there is one is known, and signals end it, too. */
+static void wait_for_release(const struct child *child, char **args, char **env)
+{
+	struct child_report report = { 0 };
+	int error = exec_look(args, env);
+	ssize_t size;
+	char byte;
+
+	if (error)
+		fail(DRUPE_STAGE_EXEC, error, "failed to execute '%.160s': %s", args[0],
+		     strerror(error));
+	(void)!write(report_fd, &report, sizeof(report));
+	do {
+		size = read(child->go, &byte, 1);
+	} while (size < 0 && errno == EINTR);
+	if (size != 1)
+		_exit(127);
+}
+
 _Noreturn void child_run(const struct child *child)
 {
 	const struct spec *spec = child->spec;
@@ -298,6 +358,8 @@ _Noreturn void child_run(const struct child *child)
 		umask(spec->umask.mask);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (child->go >= 0)
+		wait_for_release(child, args, env);
 	error = exec_search(args, env);
 	fail(DRUPE_STAGE_EXEC, error, "failed to execute '%.160s': %s", args[0], strerror(error));
 }

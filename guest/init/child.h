@@ -8,7 +8,10 @@
 
 struct spec;
 
-/* What the child has to say through its pipe if it does not get to execve(). */
+/*
+ * What the child has to say through its pipe if it does not get to execve(); of
+ * stage 0: that it waits there.
+ */
 struct child_report {
 	enum drupe_stage stage;
 	int number;
@@ -22,6 +25,7 @@ struct child {
 	int out;
 	int err;
 	int master;		/* -1: no terminal */
+	int go;			/* held: a byte from here lets it execute; else -1 */
 	bool helper;		/* a service of files/, no program */
 };
 

@@ -75,6 +75,9 @@ void container_status_end(const char *word, int status)
 	char line[128];
 
 	clock_gettime(CLOCK_REALTIME, &now);
+	if (container.held)
+		machine_exit_status(WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+							: WEXITSTATUS(status));
 	snprintf(line, sizeof(line), "%s %d %d %lld.%09ld %u\n", word,
 		 WIFEXITED(status) ? WEXITSTATUS(status) : 0,
 		 WIFSIGNALED(status) ? WTERMSIG(status) : 0, (long long)now.tv_sec, now.tv_nsec,
@@ -140,7 +143,7 @@ void container_end(void)
 		container_status_end("exited", last);
 	timer_stop(&grace);
 	progress_ms = clock_ms();
-	machine_kill_all();
+	machine_signal_all(SIGKILL);
 	timer_start(&tick, clock_ms() + TICK_MS, look_for_stall);
 }
 

@@ -14,6 +14,7 @@ struct container {
 	bool booted;
 	bool first_gone;
 	bool main_ever;		/* the main process was executed */
+	bool held;		/* the main process was held once */
 	bool ending;		/* all are killed; what remains is delivered */
 	bool restarting;	/* between two runs of the main process */
 	struct process *main;	/* from START until it is freed */

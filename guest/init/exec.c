@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_PATH	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -17,20 +19,33 @@ static const char *path_of(char **env)
 	return DEFAULT_PATH;
 }
 
-int exec_search(char **args, char **env)
+/* Execution, or a look at whether it could be; that returns 0. */
+static int run(const char *path, char **args, char **env, bool look)
+{
+	struct stat status;
+
+	if (!look)
+		execve(path, args, env);
+	else if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		errno = EACCES;
+	else if (access(path, X_OK) == 0)
+		return 0;
+	return errno;
+}
+
+static int search(char **args, char **env, bool look)
 {
 	const char *file = args[0];
 	const char *path = path_of(env);
 	size_t name = strlen(file);
 	char full[PATH_MAX];
 	int denied = 0;
+	int error;
 
 	if (!name)
 		return ENOENT;
-	if (strchr(file, '/')) {
-		execve(file, args, env);
-		return errno;
-	}
+	if (strchr(file, '/'))
+		return run(file, args, env, look);
 	for (;;) {
 		size_t length = strcspn(path, ":");
 
@@ -40,14 +55,24 @@ int exec_search(char **args, char **env)
 			if (length)
 				full[length] = '/';
 			memcpy(full + length + !!length, file, name + 1);
-			execve(full, args, env);
-			if (errno == EACCES)
+			error = run(full, args, env, look);
+			if (error == EACCES)
 				denied = EACCES;
-			else if (errno != ENOENT && errno != ENOTDIR)
-				return errno;
+			else if (error != ENOENT && error != ENOTDIR)
+				return error;
 		}
 		if (!path[length])
 			return denied ? denied : ENOENT;
 		path += length + 1;
 	}
+}
+
+int exec_search(char **args, char **env)
+{
+	return search(args, env, false);
+}
+
+int exec_look(char **args, char **env)
+{
+	return search(args, env, true);
 }

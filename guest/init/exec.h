@@ -5,5 +5,7 @@
 
 /* Returns only on failure, an errno. A script without '#!' is ENOEXEC. */
 int exec_search(char **args, char **env);
+/* Whether there is such a program: 0 or an errno. */
+int exec_look(char **args, char **env);
 
 #endif

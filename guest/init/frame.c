@@ -27,6 +27,7 @@ static const struct rule rules[] = {
 	EXACTLY(DRUPE_HELLO, struct drupe_hello),
 	{ DRUPE_HOSTNAME, true, 1, DRUPE_HOSTNAME_MAX },
 	{ DRUPE_MOUNT, false, sizeof(struct drupe_mount) + 4, MOUNT_BYTES },
+	{ DRUPE_DOMAINNAME, true, 1, DRUPE_HOSTNAME_MAX },
 	EMPTY(DRUPE_BOOT),
 	{ DRUPE_INTERFACE, false, sizeof(struct drupe_interface) + 1,
 	  sizeof(struct drupe_interface) + DRUPE_INTERFACE_NAME_MAX },
@@ -44,6 +45,7 @@ static const struct rule rules[] = {
 	{ DRUPE_GROUP, true, 1, NAME_BYTES },
 	EXACTLY(DRUPE_RLIMIT, struct drupe_rlimit),
 	EXACTLY(DRUPE_CAPABILITIES, struct drupe_capabilities),
+	EXACTLY(DRUPE_CAPABILITY_SETS, struct drupe_capability_sets),
 	EXACTLY(DRUPE_UMASK, struct drupe_umask),
 	EXACTLY(DRUPE_OOM, struct drupe_oom),
 	EXACTLY(DRUPE_TERMINAL, struct drupe_window),
@@ -57,6 +59,8 @@ static const struct rule rules[] = {
 	EXACTLY(DRUPE_STOP, struct drupe_stop),
 	{ DRUPE_FILE_UPDATE, false, sizeof(struct drupe_file) + 3, DRUPE_FRAME_MAX },
 	EMPTY(DRUPE_ATTACH),
+	EMPTY(DRUPE_RELEASE),
+	EXACTLY(DRUPE_KILL_ALL, struct drupe_signal),
 	EXACTLY(DRUPE_STATS, struct drupe_stats),
 };
 

@@ -2,8 +2,8 @@
 /*
  * Bounds on the container's processes. They live in a control group below the
  * root of the hierarchy, where the init and the kernel's threads are; it is
- * made when the first limit is set. Its files are held open: what the container
- * mounts over /sys later does not matter.
+ * made when the first limit is set. The hierarchy is held open: what is mounted
+ * over /sys later, read-only or by the container, does not matter.
  */
 #define _GNU_SOURCE
 #include "group.h"
@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HIERARCHY	"/sys/fs/cgroup"
-#define GROUP		HIERARCHY "/container"
+#define GROUP		"container"
 
+static int hierarchy_fd = -1;
 static int procs_fd = -1;
 static int pids_fd = -1;
 
@@ -29,11 +29,15 @@ static int put(int fd, const char *text)
 /* All but the init itself; the kernel's threads refuse to be moved. */
 static void move_all(void)
 {
-	FILE *file = fopen(HIERARCHY "/cgroup.procs", "re");
+	int fd = openat(hierarchy_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	char line[32];
 
-	if (!file)
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
 		return;
+	}
 	while (fgets(line, sizeof(line), file))
 		if (strcmp(line, "1\n"))
 			put(procs_fd, line);
@@ -42,7 +46,7 @@ static void move_all(void)
 
 static int make_group(void)
 {
-	int fd = open(HIERARCHY "/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+	int fd = openat(hierarchy_fd, "cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
 	int error;
 
 	if (fd < 0)
@@ -51,14 +55,19 @@ static int make_group(void)
 	close(fd);
 	if (error)
 		return error;
-	if (mkdir(GROUP, 0755) < 0 && errno != EEXIST)
+	if (mkdirat(hierarchy_fd, GROUP, 0755) < 0 && errno != EEXIST)
 		return errno;
-	procs_fd = open(GROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC);
-	pids_fd = open(GROUP "/pids.max", O_WRONLY | O_CLOEXEC);
+	procs_fd = openat(hierarchy_fd, GROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC);
+	pids_fd = openat(hierarchy_fd, GROUP "/pids.max", O_WRONLY | O_CLOEXEC);
 	if (procs_fd < 0 || pids_fd < 0)
 		return errno;
 	move_all();
 	return 0;
+}
+
+void group_take(int hierarchy)
+{
+	hierarchy_fd = hierarchy;
 }
 
 int group_limit_pids(uint64_t most)

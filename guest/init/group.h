@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+/* Takes over a directory, that of the hierarchy as it was mounted first; -1: there is none. */
+void group_take(int hierarchy);
 /*
  * At most @most processes and threads; 0: no limit. Those that run already are
  * counted too, the init and what it forks for a session never fail by it.

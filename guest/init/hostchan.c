@@ -15,8 +15,8 @@ int machine_open(enum drupe_host_file file)
 	struct hostchan_open wanted = { .index = file, .flags = O_CLOEXEC };
 	int fd;
 
-	/* Output to the log never waits; connections of the listener neither. */
-	if (file == DRUPE_HOST_CONTROL)
+	/* Output to the log never waits; all others may, and the init must not. */
+	if (file != DRUPE_HOST_LOG && file != DRUPE_HOST_STATUS)
 		wanted.flags |= O_NONBLOCK;
 	if (device < 0)
 		device = open("/dev/hostchan", O_RDWR | O_CLOEXEC);

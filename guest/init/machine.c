@@ -62,8 +62,9 @@ static int write_sysctl(const struct boot_sysctl *entry, char *text, size_t size
 	int error = 0;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/sys/%s", entry->path);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
+	/* Not the container's, which may be read-only by now. */
+	snprintf(path, sizeof(path), "sys/%s", entry->path);
+	fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, entry->value, (size_t)length) != length)
 		error = errno;
 	if (fd >= 0)
@@ -93,6 +94,12 @@ int machine_boot(const struct boot *boot, char *text, size_t size)
 	if (boot->hostname[0] && sethostname(boot->hostname, strlen(boot->hostname)) < 0) {
 		error = errno;
 		snprintf(text, size, "failed to set host name '%s': %s", boot->hostname,
+			 strerror(error));
+		return error;
+	}
+	if (boot->domainname[0] && setdomainname(boot->domainname, strlen(boot->domainname)) < 0) {
+		error = errno;
+		snprintf(text, size, "failed to set domain name '%s': %s", boot->domainname,
 			 strerror(error));
 		return error;
 	}
@@ -134,9 +141,21 @@ int machine_limit_pids(uint64_t most)
 	return group_limit_pids(most);
 }
 
-void machine_kill_all(void)
+void machine_exit_status(int status)
 {
-	kill(-1, SIGKILL);
+	char text[16];
+	int fd = openat(proc, "exitcode", O_WRONLY | O_CLOEXEC);
+
+	snprintf(text, sizeof(text), "%d\n", status);
+	if (fd >= 0) {
+		(void)!write(fd, text, strlen(text));
+		close(fd);
+	}
+}
+
+int machine_signal_all(int signal)
+{
+	return kill(-1, signal) < 0 ? errno : 0;
 }
 
 _Noreturn void machine_power_off(void)

@@ -27,7 +27,9 @@ int machine_ptmx(void);			/* a new PTY's master or -errno */
 void machine_child(void);		/* in a new child, before all else */
 /* At most so many processes and threads of the container; 0: no limit. 0 or an errno. */
 int machine_limit_pids(uint64_t most);
-void machine_kill_all(void);		/* SIGKILL to all but the init */
+/* What the host process of the machine is to end with. */
+void machine_exit_status(int status);
+int machine_signal_all(int signal);	/* to all but the init; 0 or an errno */
 _Noreturn void machine_power_off(void);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The fake guest: the init as an ordinary program, for tests of itself and of
  * the host's side. Inherited descriptors: 3 the listening control socket,
- * 4 the status file, 5 the log file (may be absent). It mounts nothing,
+ * 4 the status file, 5 the log file, 6 to 8 streams (all but the first may be absent). It mounts nothing,
  * powers nothing off, and kills only what descends from it.
  */
 #define _GNU_SOURCE
@@ -26,7 +26,7 @@
 void machine_init(void)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	for (int fd = FIRST_FD; fd <= FIRST_FD + DRUPE_HOST_LOG; fd++)
+	for (int fd = FIRST_FD; fd <= FIRST_FD + DRUPE_HOST_STDERR; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fcntl(FIRST_FD + DRUPE_HOST_CONTROL, F_SETFL, O_NONBLOCK);
 }
@@ -35,6 +35,8 @@ int machine_open(enum drupe_host_file file)
 {
 	int fd = FIRST_FD + (int)file;
 
+	if (file >= DRUPE_HOST_STDIN)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	return fcntl(fd, F_GETFD) < 0 ? -ENOENT : fd;
 }
 
@@ -92,8 +94,15 @@ int machine_limit_pids(uint64_t most)
 	return 0;
 }
 
+static int exit_status;
+
+void machine_exit_status(int status)
+{
+	exit_status = status;
+}
+
 /* Orphans become our children, so that repetition reaches all of them. */
-void machine_kill_all(void)
+int machine_signal_all(int signal)
 {
 	char path[64];
 	FILE *file;
@@ -102,13 +111,14 @@ void machine_kill_all(void)
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
 	file = fopen(path, "re");
 	if (!file)
-		return;
+		return errno;
 	while (fscanf(file, "%d", &pid) == 1)
-		kill(pid, SIGKILL);
+		kill(pid, signal);
 	fclose(file);
+	return 0;
 }
 
 _Noreturn void machine_power_off(void)
 {
-	exit(0);
+	exit(exit_status);
 }

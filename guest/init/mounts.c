@@ -10,11 +10,13 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "boot.h"
 #include "devices.h"
 #include "etc.h"
+#include "group.h"
 #include "place.h"
 #include "reason.h"
 #include "seed.h"
@@ -22,6 +24,8 @@
 
 #define NEW_ROOT	"/newroot"
 #define FILES		"/files"
+/* What a mount keeps that is made read-only. */
+#define KEPT		(MS_NOSUID | MS_NODEV | MS_NOEXEC)
 #define SHARED_FILE	"file"	/* what the jail calls a file that is shared alone */
 
 struct layers mounts_layers = { -1, -1 };
@@ -98,8 +102,9 @@ static int mount_system(int root, uint64_t shm_bytes, int *pts, struct reason *r
 	if (error)
 		return error;
 	/* A fitted kernel may lack control groups. */
-	if (access("/proc/cgroups", F_OK) == 0)
-		mount_kernel_fs(root, "sys/fs/cgroup", "cgroup2", &ignored);
+	if (access("/proc/cgroups", F_OK) == 0 &&
+	    mount_kernel_fs(root, "sys/fs/cgroup", "cgroup2", &ignored) == 0)
+		group_take(place_open(root, "sys/fs/cgroup"));
 	error = devices_make(root, shm_bytes, pts);
 	if (error)
 		return reason_give(reason, error, "failed to make '/dev' in the root");
@@ -144,11 +149,65 @@ static int seed(int root, const struct boot_mount *wanted, int place, struct rea
 	return error;
 }
 
+/* What is there cannot be seen: an empty directory over it, or /dev/null. */
+static int mask(int place, const char *target, struct reason *reason)
+{
+	struct stat status;
+	int failed;
+
+	if (fstat(place, &status) == 0 && S_ISDIR(status.st_mode))
+		failed = place_mount(place, "tmpfs", "tmpfs", MS_RDONLY, "size=0k,mode=755");
+	else
+		failed = place_mount(place, "/dev/null", NULL, MS_BIND, NULL);
+	return failed ? reason_give(reason, errno, "failed to mask '%.200s'", target) : 0;
+}
+
+/* It cannot be written, itself and what was mounted there before. */
+static int freeze(int root, int place, const char *target, struct reason *reason)
+{
+	const unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY;
+	char path[32];
+	int now, failed;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
+	failed = place_mount(place, path, NULL, MS_BIND | MS_REC, NULL);
+	now = failed ? -1 : place_find(root, target);
+	if (now >= 0) {
+		struct statvfs held;
+
+		failed = fstatvfs(now, &held);
+		if (!failed)
+			failed = place_mount(now, NULL, NULL, flags | (held.f_flag & KEPT), NULL);
+		close(now);
+	}
+	return failed || now < 0
+		? reason_give(reason, errno, "failed to make '%.200s' read-only", target) : 0;
+}
+
+static int cover(int root, const struct boot_mount *wanted, struct reason *reason)
+{
+	const char *target = wanted->text.target;
+	int place = place_find(root, target);
+	int error;
+
+	if (place < 0)
+		return errno == ENOENT || errno == ENOTDIR
+			? 0 : reason_give(reason, errno, "failed to find '%.200s'", target);
+	if (wanted->flags & DRUPE_MOUNT_MASKED)
+		error = mask(place, target, reason);
+	else
+		error = freeze(root, place, target, reason);
+	close(place);
+	return error;
+}
+
 static int mount_below(int root, const struct boot_mount *wanted, struct reason *reason)
 {
 	bool file = wanted->flags & DRUPE_MOUNT_FILE;
 	int place, error;
 
+	if (wanted->flags & (DRUPE_MOUNT_MASKED | DRUPE_MOUNT_FROZEN))
+		return cover(root, wanted, reason);
 	place = file ? place_file(root, wanted->text.target)
 		     : place_open(root, wanted->text.target);
 	if (place < 0)

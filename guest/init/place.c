@@ -27,10 +27,10 @@ struct open_how {
 	uint64_t resolve;
 };
 
-static int resolve(int root, const char *path)
+static int resolve(int root, const char *path, uint64_t flags)
 {
 	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.flags = O_PATH | O_CLOEXEC | flags,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 
@@ -41,7 +41,7 @@ int place_open(int root, const char *path)
 {
 	char prefix[PATH_MAX] = "";
 	size_t used = 0;
-	int place = resolve(root, path);
+	int place = resolve(root, path, O_DIRECTORY);
 	int error;
 
 	if (place >= 0 || errno != ENOENT)
@@ -51,7 +51,7 @@ int place_open(int root, const char *path)
 		return -1;
 	}
 	/* Component by component: each parent is resolved anew, inside the root. */
-	place = resolve(root, "");
+	place = resolve(root, "", O_DIRECTORY);
 	while (place >= 0) {
 		const char *name;
 		size_t length;
@@ -68,10 +68,10 @@ int place_open(int root, const char *path)
 		used += length;
 		prefix[used] = 0;
 		path += length;
-		next = resolve(root, prefix);
+		next = resolve(root, prefix, O_DIRECTORY);
 		if (next < 0 && errno == ENOENT) {
 			if (mkdirat(place, name, 0755) == 0 || errno == EEXIST)
-				next = resolve(root, prefix);
+				next = resolve(root, prefix, O_DIRECTORY);
 		}
 		error = errno;
 		close(place);
@@ -79,6 +79,11 @@ int place_open(int root, const char *path)
 		place = next;
 	}
 	return place;
+}
+
+int place_find(int root, const char *path)
+{
+	return resolve(root, path, 0);
 }
 
 int place_file(int root, const char *path)

@@ -10,6 +10,8 @@ int place_open(int root, const char *path);
  * link at the end of @path is not followed. -1 and errno.
  */
 int place_file(int root, const char *path);
+/* An O_PATH descriptor of what is there; -1 and errno. */
+int place_find(int root, const char *path);
 /* Mounts on what @place is. 0 or -1 and errno. */
 int place_mount(int place, const char *source, const char *type, unsigned long flags,
 		const char *options);

@@ -13,6 +13,7 @@
 
 #include "child.h"
 #include "container.h"
+#include "flow.h"
 #include "health.h"
 #include "input.h"
 #include "log.h"
@@ -41,18 +42,35 @@ static void fail(struct process *process, enum drupe_stage stage, int number, co
 	session_fail(session, stage, number, text);
 }
 
-static void started(struct process *process)
+static void tell_started(struct process *process)
 {
 	struct drupe_started answer = { .pid = (uint32_t)process->pid };
 
+	if (process->session)
+		session_send(process->session, DRUPE_STARTED, &answer, sizeof(answer));
+}
+
+static void held(struct process *process)
+{
+	process->held = true;
+	container.held = true;
+	container_status("created\n");
+	tell_started(process);
+}
+
+static void started(struct process *process)
+{
 	process->started = true;
 	if (process->main) {
 		container.main_ever = true;
 		restart_started();
 	}
-	if (process->session)
-		session_send(process->session, DRUPE_STARTED, &answer, sizeof(answer));
+	if (process->held)
+		container_running();
+	tell_started(process);
 	output_begin(process);
+	if (process->flows)
+		flows_begin(process->flows);
 	if (process->reaped)
 		output_drain(process);
 }
@@ -67,6 +85,10 @@ static void report_ready(struct source *source, uint32_t events)
 	(void)events;
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (size == (ssize_t)sizeof(report) && !report.stage) {
+		held(process);
+		return;
+	}
 	source_close(source);
 	if (size == (ssize_t)sizeof(report)) {
 		report.text[sizeof(report.text) - 1] = 0;
@@ -87,6 +109,17 @@ static const char *refusal(uint32_t flags)
 	return NULL;
 }
 
+/* A child that was made, but cannot be used. */
+static void abandon(struct process *process)
+{
+	kill(process->pid, SIGKILL);
+	input_close(process);
+	output_close(process);
+	source_close(&process->report);
+	if (process->go >= 0)
+		close(process->go);
+}
+
 /* NULL, and an errno with the reason in @text. */
 static struct process *process_new(const struct spec *spec, uint32_t flags, int *error,
 				   const char **text)
@@ -105,7 +138,14 @@ static struct process *process_new(const struct spec *spec, uint32_t flags, int 
 	source_init(&process->report, -1, report_ready);
 	input_init(process);
 	output_init(process);
-	*error = spawn(process, spec, flags & DRUPE_START_HELPER, text);
+	process->go = -1;
+	*error = spawn(process, spec, flags, text);
+	if (!*error && (flags & DRUPE_START_FILES)) {
+		process->flows = flows_new(process, error, text);
+		if (!process->flows)
+			abandon(process);
+		process->input_dead = true;
+	}
 	if (*error) {
 		free(process);
 		return NULL;
@@ -161,6 +201,22 @@ struct process *process_start_check(const struct spec *spec, const char **text)
 	if (process)
 		process->check = true;
 	return process;
+}
+
+void process_release(struct session *session, struct process *process)
+{
+	static const char byte;
+
+	if (!process || process->go < 0 || process->reaped) {
+		session_fail(session, DRUPE_STAGE_REQUEST, ESRCH, "no main process is held");
+		return;
+	}
+	session->state = SESSION_PROCESS;
+	session->process = process;
+	process->session = session;
+	(void)!write(process->go, &byte, 1);
+	close(process->go);
+	process->go = -1;
 }
 
 void process_attach(struct session *session, struct process *process)
@@ -255,15 +311,15 @@ static void reaped(struct process *process, int status)
 		report_ready(&process->report, EPOLLIN);
 	else if (process->started)
 		output_drain(process);
-	if (!process->main || (!process->started && !restart_count()))
+	if (!process->main || (!process->started && !process->held && !restart_count()))
 		return;
 	/* One that cannot be executed any more ends as a shell tells it. */
-	if (!process->started)
+	if (!process->started && !process->held)
 		process->status = NOT_EXECUTED;
 	if (restart_wanted(process->status)) {
 		container.restarting = true;
 		health_end();
-		machine_kill_all();
+		machine_signal_all(SIGKILL);
 	} else {
 		container_end();
 	}
@@ -282,7 +338,7 @@ void process_reap(void)
 		if (process)
 			reaped(process, status);
 		if (container.ending || container.restarting)
-			machine_kill_all();
+			machine_signal_all(SIGKILL);
 	}
 }
 
@@ -295,7 +351,7 @@ static void finish(struct process *process)
 		health_result(process->started ? process->status : -1);
 	if (process->logged && process->started)
 		log_finish();
-	if (process->main && (process->started || restart_count())) {
+	if (process->main && (process->started || process->held || restart_count())) {
 		if (container.restarting)
 			restart_schedule(process->status);
 		else
@@ -315,7 +371,10 @@ static bool over(const struct process *process)
 {
 	if (!process->reaped || (process->hangup.armed && !container.ending))
 		return false;
-	return process->failed || (process->started && !output_open(process));
+	if (process->failed || (process->held && !process->started))
+		return true;
+	return process->started && !output_open(process) &&
+	       !(process->flows && flows_open(process->flows));
 }
 
 bool process_sweep(void)
@@ -337,6 +396,9 @@ bool process_sweep(void)
 		input_close(process);
 		output_close(process);
 		source_close(&process->report);
+		flows_free(process->flows);
+		if (process->go >= 0)
+			close(process->go);
 		free(process);
 		count--;
 	}

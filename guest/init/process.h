@@ -12,6 +12,7 @@
 /* Three descriptors each: with all sessions, fewer than the usual limit of 1024. */
 #define PROCESSES_MAX	256
 
+struct flows;
 struct session;
 struct spec;
 
@@ -40,6 +41,7 @@ struct process {
 	bool logged;
 	bool terminal;
 	bool takes_stdin;
+	bool held;			/* was, until its release: all but execve() is done */
 	bool started;			/* execve() succeeded */
 	bool failed;			/* it did not, or was never reached */
 	bool reaped;
@@ -51,6 +53,8 @@ struct process {
 	bool input_ending;		/* close it when the ring is empty */
 	struct ring ring;
 	struct stream out[2];
+	struct flows *flows;		/* instead of these, or NULL */
+	int go;				/* held: a pipe whose byte lets it go, else -1 */
 	struct timer hangup;
 };
 
@@ -61,6 +65,8 @@ int process_start_alone(const struct spec *spec, uint32_t flags, const char **te
 struct process *process_start_check(const struct spec *spec, const char **text);
 /* Makes a session that of a process that was detached from, or fails it. */
 void process_attach(struct session *session, struct process *process);
+/* Has a held process execute its program; the session is its own from then on. */
+void process_release(struct session *session, struct process *process);
 /* 0 or an errno. */
 int process_signal(struct process *process, int signal);
 void process_window(struct process *process, const struct drupe_window *window);

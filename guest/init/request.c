@@ -21,6 +21,7 @@
 #include "stats.h"
 
 static const char out_of_order[] = "frame out of order";
+static const uint32_t main_and_detached = DRUPE_START_MAIN | DRUPE_START_DETACHED;
 
 static const char *take_hello(struct session *session, const uint8_t *payload)
 {
@@ -148,6 +149,9 @@ static const char *take_start(struct session *session, const uint8_t *payload)
 	memcpy(&start, payload, sizeof(start));
 	if (start.flags & ~DRUPE_START_KNOWN)
 		return "unknown start flag";
+	if ((start.flags & (DRUPE_START_HELD | DRUPE_START_FILES)) &&
+	    (start.flags & (main_and_detached | DRUPE_START_STDIN)) != main_and_detached)
+		return "only a detached main process is held, or has files";
 	why = spec_check(session->spec);
 	if (why)
 		return why;
@@ -191,11 +195,22 @@ static const char *take_signal(struct session *session, uint16_t type, const uin
 	}
 	if (signal.number == SIGKILL)
 		restart_never();
-	error = container.main ? process_signal(container.main, (int)signal.number) : ESRCH;
+	if (type == DRUPE_KILL_ALL && container.main)
+		error = machine_signal_all((int)signal.number);
+	else
+		error = container.main ? process_signal(container.main, (int)signal.number) : ESRCH;
 	if (error)
 		session_fail(session, DRUPE_STAGE_REQUEST, error, "no main process to signal");
 	else
 		session_send(session, DRUPE_DONE, NULL, 0);
+	return NULL;
+}
+
+static const char *take_release(struct session *session)
+{
+	if (session->state != SESSION_IDLE)
+		return out_of_order;
+	process_release(session, container.main);
 	return NULL;
 }
 
@@ -265,6 +280,7 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 		return type == DRUPE_HELLO ? take_hello(session, payload) : "no HELLO";
 	switch (type) {
 	case DRUPE_HOSTNAME:
+	case DRUPE_DOMAINNAME:
 	case DRUPE_MOUNT:
 	case DRUPE_BOOT:
 	case DRUPE_INTERFACE:
@@ -281,6 +297,7 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 	case DRUPE_GROUP:
 	case DRUPE_RLIMIT:
 	case DRUPE_CAPABILITIES:
+	case DRUPE_CAPABILITY_SETS:
 	case DRUPE_UMASK:
 	case DRUPE_OOM:
 	case DRUPE_TERMINAL:
@@ -294,6 +311,7 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 	case DRUPE_DETACH:
 		return take_running(session, type, payload, size);
 	case DRUPE_KILL:
+	case DRUPE_KILL_ALL:
 		return session->state == SESSION_IDLE ? take_signal(session, type, payload)
 						      : out_of_order;
 	case DRUPE_LIMIT:
@@ -307,6 +325,8 @@ const char *request_take(struct session *session, uint16_t type, const uint8_t *
 						      : out_of_order;
 	case DRUPE_ATTACH:
 		return take_attach(session);
+	case DRUPE_RELEASE:
+		return take_release(session);
 	case DRUPE_STOP:
 		return session->state == SESSION_IDLE || session->state == SESSION_STOP
 			? take_stop(session, payload) : out_of_order;

@@ -5,6 +5,7 @@
  */
 #include "restart.h"
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -86,7 +87,7 @@ static void start(struct timer *expired)
 	waiting = false;
 	container.restarting = false;
 	/* What was started in between is not of the new run. */
-	machine_kill_all();
+	machine_signal_all(SIGKILL);
 	error = process_start_alone(kept, kept_flags, &text);
 	if (error)
 		restart_schedule(last_status);

@@ -22,6 +22,7 @@
 /* Descriptors of a fork to be; -1 where unused. */
 struct plumbing {
 	int report[2];
+	int go[2];
 	int in[2];
 	int out[2];
 	int err[2];
@@ -40,6 +41,7 @@ static void close_pair(int pair[2])
 static void close_all(struct plumbing *p)
 {
 	close_pair(p->report);
+	close_pair(p->go);
 	close_pair(p->in);
 	close_pair(p->out);
 	close_pair(p->err);
@@ -86,15 +88,18 @@ static int take(int *fd)
 	return taken;
 }
 
-int spawn(struct process *process, const struct spec *spec, bool helper, const char **text)
+int spawn(struct process *process, const struct spec *spec, uint32_t flags, const char **text)
 {
-	struct plumbing p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, -1 };
+	struct plumbing p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, -1 };
+	bool takes_stdin = process->takes_stdin || (flags & DRUPE_START_FILES);
 	struct child child;
 	int input = -1;
 	int error = 0;
 
 	*text = "failed to make pipes";
 	if (pipe2(p.report, O_CLOEXEC) < 0 || fcntl(p.report[0], F_SETFL, O_NONBLOCK) < 0)
+		goto fail;
+	if ((flags & DRUPE_START_HELD) && pipe2(p.go, O_CLOEXEC) < 0)
 		goto fail;
 	if (process->terminal) {
 		*text = "failed to allocate a terminal";
@@ -106,11 +111,12 @@ int spawn(struct process *process, const struct spec *spec, bool helper, const c
 			if (input < 0)
 				goto fail;
 		}
-	} else if (open_pipes(&p, process->takes_stdin) < 0) {
+	} else if (open_pipes(&p, takes_stdin) < 0) {
 		goto fail;
 	}
 	child.spec = spec;
-	child.helper = helper;
+	child.helper = flags & DRUPE_START_HELPER;
+	child.go = p.go[0];
 	child.report = p.report[1];
 	child.in = p.in[0];
 	child.out = p.out[1];
@@ -123,6 +129,7 @@ int spawn(struct process *process, const struct spec *spec, bool helper, const c
 	if (!process->pid)
 		child_run(&child);
 	process->report.fd = take(&p.report[0]);
+	process->go = take(&p.go[1]);
 	process->input.fd = process->terminal ? input : take(&p.in[1]);
 	process->input_dead = process->input.fd < 0;
 	process->out[0].source.fd = process->terminal ? take(&p.master) : take(&p.out[0]);

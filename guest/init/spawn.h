@@ -3,12 +3,12 @@
 #ifndef INIT_SPAWN_H
 #define INIT_SPAWN_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 struct process;
 struct spec;
 
 /* Fills in the process's pid and descriptors. 0, or an errno and what failed. */
-int spawn(struct process *process, const struct spec *spec, bool helper, const char **text);
+int spawn(struct process *process, const struct spec *spec, uint32_t flags, const char **text);
 
 #endif

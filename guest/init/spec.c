@@ -101,6 +101,19 @@ static const char *add_capabilities(struct spec *spec, const uint8_t *payload)
 	return capabilities->no_new_privs > 1 || capabilities->zero ? "unknown capabilities" : NULL;
 }
 
+static const char *add_sets(struct spec *spec, const uint8_t *payload)
+{
+	const struct drupe_capability_sets *sets = &spec->sets;
+
+	if (spec->sets_set)
+		return twice;
+	spec->sets_set = true;
+	memcpy(&spec->sets, payload, sizeof(spec->sets));
+	if (sets->effective & ~sets->permitted)
+		return "an effective capability that is not permitted";
+	return NULL;
+}
+
 static const char *add_umask(struct spec *spec, const uint8_t *payload)
 {
 	if (spec->umask_set)
@@ -144,6 +157,8 @@ const char *spec_add(struct spec *spec, uint16_t type, const uint8_t *payload, s
 		return add_rlimit(spec, payload);
 	case DRUPE_CAPABILITIES:
 		return add_capabilities(spec, payload);
+	case DRUPE_CAPABILITY_SETS:
+		return add_sets(spec, payload);
 	case DRUPE_UMASK:
 		return add_umask(spec, payload);
 	case DRUPE_OOM:

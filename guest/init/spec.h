@@ -31,6 +31,8 @@ struct spec {
 	struct drupe_window window;
 	bool capabilities_set;
 	struct drupe_capabilities capabilities;
+	bool sets_set;
+	struct drupe_capability_sets sets;
 	bool umask_set;
 	struct drupe_umask umask;
 	bool oom_set;

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drupe.errors import CommandError, HostError
+from drupe.errors import CommandError, HostError, TimedOutError
 
 if TYPE_CHECKING:
     import subprocess
@@ -27,18 +27,25 @@ def run(
     env: Mapping[str, str] | None = None,
     input_bytes: bytes | None = None,
     hint: str | None = None,
+    program: str | None = None,
+    timeout_s: float | None = None,
 ) -> bytes:
     """Runs a program to its end and returns what it wrote to standard output.
+
+    It is ``program`` where its first argument is not its path.
 
     Raises:
         HostError: there is no such program.
         CommandError: it failed; holds the end of its standard error.
+        TimedOutError: it was ended after ``timeout_s`` seconds.
     """
     import subprocess
 
     try:
         done = subprocess.run(
             list(argv),
+            executable=program,
+            timeout=timeout_s,
             cwd=cwd,
             env=env,
             input=input_bytes,
@@ -48,6 +55,10 @@ def run(
         )
     except FileNotFoundError as error:
         raise HostError(f"failed to run '{argv[0]}': no such program", hint=hint) from error
+    except subprocess.TimeoutExpired as error:
+        raise TimedOutError(
+            f"failed to run '{argv[0]}': not ended in {timeout_s} s", timeout_s or 0.0
+        ) from error
     if done.returncode != 0:
         stderr = done.stderr[-_STDERR_TAIL_BYTES:].decode(errors="replace")
         raise CommandError(argv, done.returncode, stderr, hint=hint)
@@ -226,6 +237,22 @@ def open_elsewhere(namespaces: Sequence[str], work: Callable[[], int]) -> int:
     if hint or cause.startswith("failed to"):
         raise HostError(cause, hint=hint or None)
     raise HostError(f"failed to join '{namespaces[-1]}': {cause or 'it ended'}")
+
+
+def fork_off(work: Callable[[], int]) -> int:
+    """Has a fork of this process do ``work``, in a session of its own, and exit with what it says.
+
+    Returns its process id; it is not waited for.
+    """
+    child = os.fork()
+    if child:
+        return child
+    status = 255
+    try:
+        os.setsid()
+        status = work()
+    finally:
+        os._exit(status)
 
 
 def _forget(child: int) -> None:

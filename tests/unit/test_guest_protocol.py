@@ -116,6 +116,7 @@ def test_bounds_are_the_headers(name: str) -> None:
         ("drupe_mount", protocol.MOUNT),
         ("drupe_rlimit", protocol.RLIMIT),
         ("drupe_capabilities", protocol.CAPABILITIES),
+        ("drupe_capability_sets", protocol.CAPABILITY_SETS),
         ("drupe_umask", protocol.UMASK),
         ("drupe_oom", protocol.OOM),
         ("drupe_limit", protocol.LIMIT),
@@ -138,7 +139,7 @@ def test_layouts_are_the_headers(name: str, layout: struct.Struct) -> None:
 
 
 def test_every_struct_of_the_header_has_its_layout() -> None:
-    assert len(re.findall(r"^struct drupe_", header(), re.MULTILINE)) == 24
+    assert len(re.findall(r"^struct drupe_", header(), re.MULTILINE)) == 25
 
 
 # The parser

@@ -15,11 +15,11 @@
  *
  *	host				guest
  *	HELLO				HELLO
- *	[HOSTNAME MOUNT* FILE* INTERFACE* ADDRESS* ROUTE* SYSCTL* LIMIT* RESTART?
+ *	[HOSTNAME? DOMAINNAME? MOUNT* FILE* INTERFACE* ADDRESS* ROUTE* SYSCTL* LIMIT* RESTART?
  *	 HEALTH? BOOT]
  *					READY | ERROR		first session only
- *	[ARG+ ENV* CWD? USER? GROUP* RLIMIT* CAPABILITIES? UMASK? OOM?
- *	 TERMINAL? START]
+ *	[ARG+ ENV* CWD? USER? GROUP* RLIMIT* CAPABILITIES? CAPABILITY_SETS?
+ *	 UMASK? OOM? TERMINAL? START]
  *					STARTED | ERROR
  *	STDIN* STDIN_EOF SIGNAL* WINDOW*
  *					STDOUT* STDERR* STDIN_CREDIT*
@@ -30,7 +30,11 @@
  * one, by ATTACH in place of START: STARTED answers it, and all goes on as from
  * there; what was written meanwhile is in the log only.
  *
- * Or, after HELLO, one of the requests KILL, STOP, FILE_UPDATE, LIMIT, RESTART
+ * A main process that is HELD has everything but its program: the first STARTED
+ * says so, and its session may go. RELEASE, in a session of its own, has it
+ * execute; that is answered with STARTED or ERROR, too.
+ *
+ * Or, after HELLO, one of the requests KILL, KILL_ALL, STOP, FILE_UPDATE, LIMIT, RESTART
  * (once the container is booted), which the guest answers with DONE or ERROR, or
  * STATS, which it answers with STATS.
  *
@@ -86,6 +90,7 @@ enum drupe_type {
 	DRUPE_HEALTH,		/* struct drupe_health, then arguments, a NUL after each */
 	DRUPE_LIMIT,		/* struct drupe_limit; later: instead of the former */
 	DRUPE_SYSCTL,		/* a path below /proc/sys, NUL, the value */
+	DRUPE_DOMAINNAME,	/* the name, no NUL */
 
 	/* host to guest: one process */
 	DRUPE_ARG = 32,		/* one argument, no NUL; the first is the file */
@@ -99,6 +104,7 @@ enum drupe_type {
 	DRUPE_CAPABILITIES,	/* struct drupe_capabilities */
 	DRUPE_UMASK,		/* struct drupe_umask */
 	DRUPE_OOM,		/* struct drupe_oom */
+	DRUPE_CAPABILITY_SETS,	/* struct drupe_capability_sets */
 
 	/* host to guest: while the process runs */
 	DRUPE_STDIN = 48,	/* bytes */
@@ -113,6 +119,8 @@ enum drupe_type {
 	DRUPE_FILE_UPDATE,	/* as FILE: new content of one that BOOT made */
 	DRUPE_STATS = 67,	/* struct drupe_stats */
 	DRUPE_ATTACH = 70,	/* empty: be the main process's session */
+	DRUPE_RELEASE,		/* empty: the held main process executes its program */
+	DRUPE_KILL_ALL,		/* struct drupe_signal: to all processes but the init */
 
 	/* guest to host */
 	DRUPE_READY = 128,	/* empty: the container is booted */
@@ -139,10 +147,12 @@ struct drupe_hello {
 #define DRUPE_MOUNT_NOEXEC	(1u << 5)
 #define DRUPE_MOUNT_FILE	(1u << 4)	/* of what is mounted, only the one file in it */
 #define DRUPE_MOUNT_SEED	(1u << 6)	/* if empty, it gets what is there below it */
+#define DRUPE_MOUNT_MASKED	(1u << 7)	/* cannot be seen; nothing where there is nothing */
+#define DRUPE_MOUNT_FROZEN	(1u << 8)	/* cannot be written; the same */
 #define DRUPE_MOUNT_KNOWN	(DRUPE_MOUNT_READONLY | DRUPE_MOUNT_OVERLAY | \
 				 DRUPE_MOUNT_LAYER | DRUPE_MOUNT_GUARDED | \
-				 DRUPE_MOUNT_NOEXEC | DRUPE_MOUNT_FILE | \
-				 DRUPE_MOUNT_SEED)
+				 DRUPE_MOUNT_NOEXEC | DRUPE_MOUNT_FILE | DRUPE_MOUNT_SEED | \
+				 DRUPE_MOUNT_MASKED | DRUPE_MOUNT_FROZEN)
 
 /*
  * Followed by four NUL-terminated strings: file system type, source, target,
@@ -212,6 +222,15 @@ struct drupe_capabilities {
 	uint64_t kept;		/* one bit each, Linux's numbers, CAP_* */
 	uint32_t no_new_privs;	/* 0 or 1: execve() gives no rights */
 	uint32_t zero;
+};
+
+/* The five sets of a process, one bit each, whoever its user is. */
+struct drupe_capability_sets {
+	uint64_t bounding;
+	uint64_t effective;
+	uint64_t permitted;
+	uint64_t inheritable;
+	uint64_t ambient;
 };
 
 struct drupe_umask {
@@ -296,9 +315,18 @@ struct drupe_window {
  * and arguments are the ARGs, see guest/files/services.h.
  */
 #define DRUPE_START_HELPER	(1u << 4)
+/* MAIN and DETACHED only: all is made but execve(), for which it waits. */
+#define DRUPE_START_HELD	(1u << 5)
+/*
+ * Its streams are the host's files (enum drupe_host_file), and none of the
+ * session's: three of them, or with TERMINAL one, which is a terminal, too. The
+ * size of that is the process's.
+ */
+#define DRUPE_START_FILES	(1u << 6)
 #define DRUPE_START_KNOWN	(DRUPE_START_MAIN | DRUPE_START_STDIN | \
 				 DRUPE_START_DETACHED | DRUPE_START_LOG | \
-				 DRUPE_START_HELPER)
+				 DRUPE_START_HELPER | DRUPE_START_HELD | \
+				 DRUPE_START_FILES)
 
 struct drupe_start {
 	uint32_t flags;
@@ -345,11 +373,13 @@ struct drupe_error {
  * The status file: what outlives the container. One line of ASCII each, the
  * last line counts:
  *
+ *	created
  *	running [RESTARTS [HEALTH [OUTPUT]]]
  *	restarting CODE SIGNAL SECONDS.NANOSECONDS RESTARTS
  *	exited CODE SIGNAL SECONDS.NANOSECONDS [RESTARTS]
  *
- * RESTARTS counts those of the main process, 0 if missing. HEALTH is starting,
+ * Created is a container whose main process is held; its container kernel's first
+ * host process exits as that process does, or with 128 + its signal. RESTARTS counts those of the main process, 0 if missing. HEALTH is starting,
  * healthy or unhealthy, missing without checks; OUTPUT is the beginning of
  * what the check that led there wrote, printable, 512 bytes at most.
  *
@@ -368,6 +398,9 @@ enum drupe_host_file {
 	DRUPE_HOST_CONTROL,	/* the listening control socket */
 	DRUPE_HOST_STATUS,	/* the status file, append only */
 	DRUPE_HOST_LOG,		/* the log file, append only */
+	DRUPE_HOST_STDIN,	/* with START_FILES; or the terminal */
+	DRUPE_HOST_STDOUT,
+	DRUPE_HOST_STDERR,
 };
 
 #endif

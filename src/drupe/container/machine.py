@@ -151,27 +151,52 @@ def start_machine(
 def _start(
     record: Record, spec: ContainerSpec, platform: Platform, wires: tuple[Wire, ...]
 ) -> tuple[Session, int]:
-    """Opens what the machine inherits, and starts it; its first session and its process."""
-
     def begin(pid: int) -> None:
         record.begin_run(pid)
         place(spec, pid)
 
+    disk = None
+    try:
+        if spec.storage.layer == DISK:
+            disk = layer.open_layer(record.directory / layer.NAME)
+        further = MachineFiles(-1, -1, None, -1, disk, wires)
+        return begin_machine(record, machine_spec(spec), platform, begin, further, log=spec.log)
+    finally:
+        if disk is not None:
+            os.close(disk)
+
+
+def begin_machine(
+    record: Record,
+    spec: MachineSpec,
+    platform: Platform,
+    begin: Callable[[int], None],
+    further: MachineFiles,
+    *,
+    log: bool,
+) -> tuple[Session, int]:
+    """Starts a machine with the files of its record and ``further`` ones.
+
+    Returns its first session and its process, which ``begin`` was told of before it began.
+
+    Raises:
+        HostError: this host refused.
+    """
     listener = _listen(record.control)
     opened = []
     try:
-        for name in ("status", "console") + (("log",) if spec.log else ()):
+        for name in ("status", "console") + (("log",) if log else ()):
             opened.append(_append(record.path(name)))  # noqa: PERF401 (one may fail)
-        log = opened[2] if spec.log else None
-        disk = None
-        if spec.storage.layer == DISK:
-            disk = layer.open_layer(record.directory / layer.NAME)
-            opened.append(disk)
-        files = MachineFiles(listener.fileno(), opened[0], log, opened[1], disk, wires)
+        files = further._replace(
+            control=listener.fileno(),
+            status=opened[0],
+            console=opened[1],
+            log=opened[2] if log else None,
+        )
         # Before anybody can know of the machine: the guest boots for its first connection only.
         session = Session(connect(record.control))
         try:
-            pid = platform.start(machine_spec(spec), files, begin)
+            pid = platform.start(spec, files, begin)
         except BaseException:
             session.close()
             raise

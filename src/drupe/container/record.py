@@ -240,7 +240,8 @@ class Record:
             return Condition(
                 State.EXITED, None, said.status, run.started_ns, said.ended_ns, restarts
             )
-        state = State.RUNNING if lines else State.CREATED
+        waiting = not lines or (said is not None and said.word == "created")
+        state = State.CREATED if waiting else State.RUNNING
         now = Condition(
             State.PAUSED if letter == STOPPED else state,
             run.process.pid,

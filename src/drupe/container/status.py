@@ -30,7 +30,7 @@ class Status(NamedTuple):
     """What a line says.
 
     Attributes:
-        word: running, restarting or exited.
+        word: created (its main process is held), running, restarting or exited.
         restarts: of the main process, so far.
         health: None: no checks, or it does not run.
         status: exit status of the main process as a shell counts it, once that has ended.
@@ -46,6 +46,8 @@ class Status(NamedTuple):
 
 def parse_status(line: str) -> Status | None:
     """What a line says; None: nothing that a guest of ours would write."""
+    if line == "created":
+        return Status(line)
     match = _RUNNING.fullmatch(line)
     if match is not None:
         health = None if match[2] is None else Health(match[2], _printable(match[3] or ""))

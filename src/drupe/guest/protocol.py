@@ -45,6 +45,7 @@ class Type(IntEnum):
     HEALTH = 24
     LIMIT = 25
     SYSCTL = 26
+    DOMAINNAME = 27
     ARG = 32
     ENV = 33
     CWD = 34
@@ -56,6 +57,7 @@ class Type(IntEnum):
     CAPABILITIES = 40
     UMASK = 41
     OOM = 42
+    CAPABILITY_SETS = 43
     STDIN = 48
     STDIN_EOF = 49
     SIGNAL = 50
@@ -66,6 +68,8 @@ class Type(IntEnum):
     FILE_UPDATE = 66
     STATS = 67
     ATTACH = 70
+    RELEASE = 71
+    KILL_ALL = 72
     READY = 128
     STARTED = 129
     STDOUT = 130
@@ -87,6 +91,8 @@ class MountFlag(IntFlag):
     FILE = 1 << 4
     NOEXEC = 1 << 5
     SEED = 1 << 6
+    MASKED = 1 << 7
+    FROZEN = 1 << 8
 
 
 class StartFlag(IntFlag):
@@ -97,6 +103,8 @@ class StartFlag(IntFlag):
     DETACHED = 1 << 2
     LOG = 1 << 3
     HELPER = 1 << 4
+    HELD = 1 << 5
+    FILES = 1 << 6
 
 
 class Stage(IntEnum):
@@ -140,6 +148,7 @@ ROUTE = struct.Struct("<IBBHI16s16s")
 FILE = struct.Struct("<I")
 RLIMIT = struct.Struct("<IIQQ")
 CAPABILITIES = struct.Struct("<QII")
+CAPABILITY_SETS = struct.Struct("<QQQQQ")
 UMASK = struct.Struct("<I")
 OOM = struct.Struct("<I")
 LIMIT = struct.Struct("<IIQ")

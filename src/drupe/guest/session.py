@@ -277,6 +277,16 @@ def kill_frames(number: int) -> bytes:
     return encode(Type.KILL, SIGNAL.pack(number))
 
 
+def kill_all_frames(number: int) -> bytes:
+    """Sends a signal to all processes of the container."""
+    return encode(Type.KILL_ALL, SIGNAL.pack(number))
+
+
+def release_frames() -> bytes:
+    """Has a main process that is held execute its program."""
+    return encode(Type.RELEASE)
+
+
 def stop_frames(number: int, grace_ms: int) -> bytes:
     """Ends the container in order: a signal, a time of grace, SIGKILL, power-off."""
     return encode(Type.STOP, STOP.pack(number, grace_ms))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from drupe.errors import SpecError
 from drupe.guest.protocol import (
     CAPABILITIES,
+    CAPABILITY_SETS,
     COUNT_MAX,
     FRAME_MAX,
     GROUPS_MAX,
@@ -50,6 +51,8 @@ class Mount(NamedTuple):
         noexec: no programs.
         file: of what is mounted, only the one file in it.
         seed: if it is empty, it gets what is there below it.
+        masked: nothing is mounted, but what lies there, if anything, cannot be seen.
+        frozen: nothing is mounted, but what lies there, if anything, cannot be written.
     """
 
     kind: str
@@ -63,6 +66,8 @@ class Mount(NamedTuple):
     noexec: bool = False
     file: bool = False
     seed: bool = False
+    masked: bool = False
+    frozen: bool = False
 
 
 class Care(NamedTuple):
@@ -112,6 +117,7 @@ class Process(NamedTuple):
         groups: supplementary groups, names or numbers.
         rlimits: (resource number, soft, hard); ``UNLIMITED`` for none.
         capabilities: bits of those that it may have; None: all.
+        capability_sets: bits of each set: bounding, effective, permitted, inheritable, ambient.
         no_new_privileges: execve() gives no rights.
         umask: mask of file modes; None: 022.
         oom_score_adj: -1000 to 1000; None: as init's.
@@ -127,6 +133,7 @@ class Process(NamedTuple):
     groups: tuple[str, ...] = ()
     rlimits: tuple[tuple[int, int, int], ...] = ()
     capabilities: int | None = None
+    capability_sets: tuple[int, int, int, int, int] | None = None
     no_new_privileges: bool = False
     umask: int | None = None
     oom_score_adj: int | None = None
@@ -143,6 +150,7 @@ def boot_frames(
     limits: Mapping[LimitKind, int] = MappingProxyType({}),
     care: Care = Care(),  # noqa: B008 (never changed)
     further: bytes = b"",
+    domainname: str = "",
 ) -> bytes:
     """The frames that make a container of a booted guest.
 
@@ -158,11 +166,14 @@ def boot_frames(
     if not mounts or mounts[0].target != "/" or len(mounts) > MOUNTS_MAX:
         raise SpecError(f"failed to mount: 1 to {MOUNTS_MAX} mounts, the first at '/', please")
     frames = [encode(Type.HOSTNAME, name)]
+    if domainname:
+        frames.append(encode(Type.DOMAINNAME, _text("domain name", domainname)))
     for mount in mounts:
         flags = MountFlag.READONLY * mount.readonly | MountFlag.OVERLAY * mount.overlay
         flags |= MountFlag.LAYER * mount.layer | MountFlag.GUARDED * mount.guarded
         flags |= MountFlag.NOEXEC * mount.noexec
         flags |= MountFlag.FILE * mount.file | MountFlag.SEED * mount.seed
+        flags |= MountFlag.MASKED * mount.masked | MountFlag.FROZEN * mount.frozen
         strings = (mount.kind, mount.source, mount.target, mount.options)
         body = b"".join(_text(f"mount at {mount.target}", string) + b"\0" for string in strings)
         frames.append(encode(Type.MOUNT, MOUNT.pack(flags) + body))
@@ -208,6 +219,9 @@ def _rights(process: Process) -> list[bytes]:
         kept = UNLIMITED if process.capabilities is None else process.capabilities
         payload = CAPABILITIES.pack(kept, process.no_new_privileges, 0)
         frames.append(encode(Type.CAPABILITIES, payload))
+    if process.capability_sets is not None:
+        payload = CAPABILITY_SETS.pack(*process.capability_sets)
+        frames.append(encode(Type.CAPABILITY_SETS, payload))
     if process.umask is not None:
         frames.append(encode(Type.UMASK, UMASK.pack(process.umask)))
     if process.oom_score_adj is not None:

@@ -218,8 +218,9 @@ NARROWED = (
 )  # fmt: skip
 """What a container kernel on platform ``um`` leaves to itself before its guest runs.
 
-It checks more arguments then, adds ``WRITTEN`` where there is a writable layer on disk, and keeps
-``clock_gettime`` where the host's vDSO has no clock. Its own source says so:
+It checks more arguments then, adds ``WRITTEN`` where there is a writable layer on disk, ``ioctl``
+for the size of the one terminal that it was given, if it was, and keeps ``clock_gettime`` where the
+host's vDSO has no clock. Its own source says so:
 ``arch/um/os-Linux/inproc/jail.c`` in the overlay.
 """
 

@@ -57,14 +57,31 @@ class Fields:
         value = self._value.get(name)
         return default if value is None else self._expect(name, value, str)
 
-    def number(self, name: str, default: int = 0) -> int:
-        """A whole number, not negative, below 2^63."""
+    def number(self, name: str, default: int = 0, *, most: int = (1 << 63) - 1) -> int:
+        """A whole number, not negative, at most ``most``."""
         value = self._value.get(name)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
             raise self.error(name, value)
         return value
+
+    def integer(self, name: str) -> int | None:
+        """A whole number of 64 bits with a sign; None: it is not there."""
+        value = self._value.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not -1 << 63 <= value < 1 << 63:
+            raise self.error(name, value)
+        return value
+
+    def numbers(self, name: str, most: int) -> tuple[int, ...]:
+        """An array of whole numbers, not negative, none above ``most``."""
+        values = self._expect(name, self._value.get(name) or [], list)
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+                raise self.error(name, value)
+        return tuple(values)
 
     def flag(self, name: str) -> bool:
         """True or false."""

@@ -60,6 +60,7 @@ class MachineFiles(NamedTuple):
         console: opened for appending: the kernel's messages.
         layer: the writable layer, an ext4 file system, opened for reading and writing, or None.
         wires: its Ethernet devices, in the order in which the guest counts them.
+        streams: what its main process reads and writes: input, output, errors, or one terminal.
     """
 
     control: int
@@ -68,6 +69,7 @@ class MachineFiles(NamedTuple):
     console: int
     layer: int | None = None
     wires: tuple[Wire, ...] = ()
+    streams: tuple[int, ...] = ()
 
 
 class GuestMount(NamedTuple):

@@ -44,6 +44,9 @@ class UserMode:
         program = os.open(spec.kernel, os.O_RDONLY | os.O_CLOEXEC)
         try:
             handed = [files.control, files.status] + ([] if files.log is None else [files.log])
+            if files.streams:
+                # The guest knows them by their places, of which the log's is one.
+                handed += ([null] if files.log is None else []) + list(files.streams)
             arguments = self._command_line(spec, range(3, 3 + len(handed)))
             if files.layer is not None:
                 arguments.append(f"ubd1f={3 + len(handed)}")

@@ -11,6 +11,7 @@ struct hostchan_event {
 };
 
 int hostchan_accept4(int fd);
+int hostchan_window_size(int fd, unsigned short *rows, unsigned short *columns);
 int hostchan_epoll_create(void);
 int hostchan_epoll_add(int epoll_fd, int fd, void *channel);
 void hostchan_epoll_del(int epoll_fd, int fd);

@@ -25,8 +25,10 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/stat.h>
+#include <linux/termios.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
+#include <inproc.h>
 #include <irq_kern.h>
 #include <os.h>
 #include "hostchan.h"
@@ -240,11 +242,26 @@ static int hostchan_release(struct inode *inode, struct file *file)
 
 static long hostchan_accept(struct hostchan *listener, u32 flags, bool nonblock);
 
+/* The size of a terminal of the host's */
+static long hostchan_window(struct hostchan *channel, struct winsize __user *to)
+{
+	struct winsize size = { 0 };
+	int err;
+
+	err = hostchan_window_size(channel->fd, &size.ws_row, &size.ws_col);
+	if (err)
+		return err;
+	return copy_to_user(to, &size, sizeof(size)) ? -EFAULT : 0;
+}
+
 static long hostchan_ioctl(struct file *file, unsigned int command,
 			   unsigned long argument)
 {
 	u32 flags;
 
+	if (command == TIOCGWINSZ)
+		return hostchan_window(file->private_data,
+				       (struct winsize __user *)argument);
 	if (command != HOSTCHAN_ACCEPT)
 		return -ENOTTY;
 	if (get_user(flags, (u32 __user *)argument))
@@ -306,6 +323,9 @@ static int hostchan_new(int fd, bool regular, bool owned, u32 flags)
 	channel->ready = BIT(HOSTCHAN_IN) | BIT(HOSTCHAN_OUT);
 
 	err = regular ? 0 : hostchan_watch(channel);
+	/* A file that cannot be waited for, such as /dev/null */
+	if (err == -EPERM)
+		err = 0;
 	if (err)
 		goto free;
 
@@ -391,6 +411,8 @@ static int __init hostchan_init(void)
 		if (err)
 			return err;
 		hostchan_regular[i] = S_ISREG(stat.ust_mode);
+		if (S_ISCHR(stat.ust_mode))
+			inproc_may_size(hostchan_fds[i]);
 	}
 
 	hostchan_epoll_fd = hostchan_epoll_create();

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include "hostchan.h"
 
@@ -35,6 +36,17 @@ int hostchan_accept4(int fd)
 	int new = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	return new < 0 ? -errno : new;
+}
+
+int hostchan_window_size(int fd, unsigned short *rows, unsigned short *columns)
+{
+	struct winsize size;
+
+	if (ioctl(fd, TIOCGWINSZ, &size) < 0)
+		return -errno;
+	*rows = size.ws_row;
+	*columns = size.ws_col;
+	return 0;
 }
 
 void hostchan_epoll_del(int epoll_fd, int fd)

@@ -235,6 +235,7 @@ void inproc_share(unsigned long start, unsigned long end, int fd);
 /* arch/um/os-Linux/inproc/jail.c */
 void inproc_jail(int memory_fd);
 void inproc_may_write(int fd);
+void inproc_may_size(int fd);
 void inproc_thread_starts(void);
 void inproc_thread_runs(void);
 extern int inproc_memory_fd;
@@ -373,6 +374,7 @@ static inline void inproc_write_gs(struct uml_pt_regs *regs) { }
 static inline void inproc_thread_starts(void) { }
 static inline void inproc_thread_runs(void) { }
 static inline void inproc_may_write(int fd) { }
+static inline void inproc_may_size(int fd) { }
 static inline void inproc_vm_changed(void) { }
 static inline void inproc_leave(struct uml_pt_regs *regs) { }
 static inline void inproc_set_clock(unsigned long *vdso, int readable) { }

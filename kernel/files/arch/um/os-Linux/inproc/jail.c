@@ -44,6 +44,7 @@ static struct sock_filter code[MAX_CODE];
 static int length;
 static int starting;
 static int disk_fd = -1;
+static int terminal_fd = -1;
 
 static void emit(unsigned short op, unsigned char jt, unsigned char jf, unsigned int k)
 {
@@ -167,6 +168,10 @@ static void allow_some(int memory_fd)
 	/* Only where the host's vDSO has no clock to read */
 	if (inproc_clock_calls)
 		allow(__NR_clock_gettime, NULL, 0);
+	/* The size of the terminal that the container was given, if it was */
+	if (terminal_fd >= 0)
+		allow(__NR_ioctl, (struct condition[]){ IS_INT(0, terminal_fd),
+		      IS_INT(1, TIOCGWINSZ) }, 2);
 	/* No console is a terminal; random numbers were seeded at start */
 	answer(__NR_ioctl, ENOTTY);
 	answer(__NR_getrandom, EPERM);
@@ -179,6 +184,15 @@ static void allow_some(int memory_fd)
 void inproc_may_write(int fd)
 {
 	disk_fd = fd;
+}
+
+/**
+ * inproc_may_size() - the kernel may ask for the size of a terminal of the host
+ * @fd:	its descriptor; there is one such file
+ */
+void inproc_may_size(int fd)
+{
+	terminal_fd = fd;
 }
 
 /**

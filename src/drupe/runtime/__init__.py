@@ -1,0 +1,1 @@
+"""``drupe-runtime``: the OCI runtime's command line, for container engines."""

@@ -1,0 +1,1 @@
+"""The verbs of ``drupe-runtime``, a module each: ``OPTIONS`` and ``main``."""
