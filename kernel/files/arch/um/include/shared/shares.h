@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Shares: directories of the host. The guest's kernel asks for them in FUSE's
- * words (fs/fuse/hostshare.c), through memory that it has in common with the
+ * words (fs/fuse/hostqueue.c), through memory that it has in common with the
  * broker, a process that has the host's files (arch/um/os-Linux/shares/).
  *
  * All offsets are of the memory file, which is the guest's physical memory.
@@ -84,7 +84,7 @@ int shares_await(struct shares_area *area, struct shares_slot *slot, int woken);
 void shares_count_up(struct shares_area *area);
 int shares_wake(struct shares_area *area);
 
-/* fs/fuse/hostshare.c */
+/* fs/fuse/hostqueue.c */
 void shares_start(unsigned long kernel_memory);
 
 #endif

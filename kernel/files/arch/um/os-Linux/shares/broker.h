@@ -158,6 +158,13 @@ int node_fd(struct node *directory);
 int node_enter(struct node *directory);
 const char *node_place(struct node *node, int *err);
 const char *node_reach(struct node *node, struct statx *st, int *err);
+uint32_t node_index(const struct node *node);
+struct node *node_at(uint32_t index);
+void node_release(struct node *node);
+void *nodes_reserve(size_t size);
+
+/* handles.c */
+int handles_init(void);
 int node_descriptor(struct node *node);
 struct handle *handle_new(struct node *node, int fd, int writes);
 struct handle *handle_find(const struct request *request, uint64_t fh);
@@ -165,7 +172,7 @@ uint64_t handle_id(const struct handle *handle);
 void handle_free(struct handle *handle);
 struct node *handle_node(const struct handle *handle);
 
-/* attributes.c */
+/* records.c */
 
 /*
  * What the guest sees of a file.
@@ -179,21 +186,26 @@ struct seen {
 	uint32_t mode, uid, gid, rdev;
 };
 
+int can_have_record(const struct seen *seen);
+void see_host(struct seen *seen);
+void see_name_record(const char *name, struct seen *seen);
 int see_name(const char *name, struct seen *seen);
 int see_descriptor(int fd, struct seen *seen);
-int see_node(struct node *node, struct handle *handle, struct seen *seen);
-void fill_attributes(const struct node *root, const struct seen *seen, struct fuse_attr *attr);
 int keep_new(const struct request *request, struct node *parent, const char *name, int fd,
 	     uint32_t mode, uint32_t rdev, struct seen *seen);
 int keep(int fd, struct seen *seen, uint32_t mode, uint32_t uid, uint32_t gid);
 uint32_t host_mode(uint32_t mode);
 uint32_t without_set_id(uint32_t mode);
 int open_own(const char *name, int flags);
-int do_getattr(struct request *request);
-int do_setattr(struct request *request);
 
 #define KEPT_NAME	"user.containers.override_stat"
 #define SEEN_MASK	(STATX_BASIC_STATS | STATX_BTIME)
+
+/* attributes.c */
+int see_node(struct node *node, struct handle *handle, struct seen *seen);
+void fill_attributes(const struct node *root, const struct seen *seen, struct fuse_attr *attr);
+int do_getattr(struct request *request);
+int do_setattr(struct request *request);
 
 /* names.c */
 int name_at(const struct request *request, size_t offset, const char **name, size_t *end);

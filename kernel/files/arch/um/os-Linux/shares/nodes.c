@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The files that the guest knows, and those that it has open. A directory is a
+ * The files that the guest knows. A directory is a
  * descriptor, opened anew where there were too many; any other file is a name
  * in a directory, compared with what it was each time that it is used.
  */
@@ -15,7 +15,6 @@
 #define BYTES_PER_NODE		1024	/* the guest needs more than that for one */
 #define LONG_NAMES		(1U << 16)
 #define NAME_SIZE		256
-#define MOST_HANDLES		(1U << 16)
 #define MOST_DIRECTORIES	16384	/* that are open because the guest knows them */
 #define MOST_DEPTH		4096
 #define NO_SHARE		UINT32_MAX	/* of a place that is free */
@@ -25,12 +24,13 @@ static uint32_t node_count, node_top, node_free;
 static uint32_t hash[HASH_SIZE];
 static char (*long_names)[NAME_SIZE];
 static uint32_t long_top = 1, long_free;
-static struct handle *handles;
-static uint32_t handle_top = 1, handle_first_free;
 static uint32_t roots, open_directories, hand;
 static uint32_t cwd, cwd_generation;
 
-static void *reserve(size_t size)
+/**
+ * nodes_reserve() - memory that takes none until it is used
+ */
+void *nodes_reserve(size_t size)
 {
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -38,14 +38,19 @@ static void *reserve(size_t size)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static uint32_t index_of(const struct node *node)
+uint32_t node_index(const struct node *node)
 {
 	return node - nodes;
 }
 
+struct node *node_at(uint32_t index)
+{
+	return &nodes[index];
+}
+
 uint64_t node_id(const struct node *node)
 {
-	return index_of(node) | (uint64_t)node->generation << 32;
+	return node_index(node) | (uint64_t)node->generation << 32;
 }
 
 static int64_t born(const struct statx *st)
@@ -136,8 +141,6 @@ static const char *name_of(const struct node *node)
 	return node->name[0] || !node->long_name ? node->name : long_names[node->long_name];
 }
 
-static void release(struct node *node);
-
 static void put_parent(struct node *node)
 {
 	struct node *parent = &nodes[node->parent];
@@ -146,7 +149,7 @@ static void put_parent(struct node *node)
 		return;
 	node->parent = 0;
 	parent->children--;
-	release(parent);
+	node_release(parent);
 }
 
 /* Is @node @directory, or does it hold that? Not if so deep that none can tell. */
@@ -166,24 +169,27 @@ static int holds(const struct node *node, const struct node *directory)
 
 static void set_place(struct node *node, struct node *parent, const char *name)
 {
-	if (index_of(node) < ROOT_FIRST + roots)
+	if (node_index(node) < ROOT_FIRST + roots)
 		return;
-	if (node->parent != index_of(parent)) {
+	if (node->parent != node_index(parent)) {
 		if (S_ISDIR(node->mode) && holds(node, parent))
 			return;
 		parent->children++;
 		put_parent(node);
-		node->parent = index_of(parent);
+		node->parent = node_index(parent);
 	} else if (!strcmp(name_of(node), name)) {
 		return;
 	}
 	set_name(node, name);
 }
 
-/* Frees a node that nobody needs, then its directory, if nobody needs that */
-static void release(struct node *node)
+/**
+ * node_release() - frees a node that nobody needs, then its directory, if
+ *	nobody needs that
+ */
+void node_release(struct node *node)
 {
-	uint32_t *at, index = index_of(node);
+	uint32_t *at, index = node_index(node);
 	struct node *parent;
 
 	while (index >= ROOT_FIRST + roots && !node->lookups && !node->children && !node->opens) {
@@ -204,7 +210,7 @@ static void release(struct node *node)
 			return;
 		parent->children--;
 		node = parent;
-		index = index_of(node);
+		index = node_index(node);
 	}
 }
 
@@ -252,7 +258,7 @@ struct node *node_get(struct node *parent, const char *name, const struct statx 
 void node_forget(struct node *node, uint64_t count)
 {
 	node->lookups -= count < node->lookups ? count : node->lookups;
-	release(node);
+	node_release(node);
 }
 
 /**
@@ -344,14 +350,14 @@ int node_enter(struct node *directory)
 {
 	int fd;
 
-	if (cwd == index_of(directory) && cwd_generation == directory->generation)
+	if (cwd == node_index(directory) && cwd_generation == directory->generation)
 		return 0;
 	fd = node_fd(directory);
 	if (fd < 0)
 		return fd;
 	if (fchdir(fd))
 		return -errno;
-	cwd = index_of(directory);
+	cwd = node_index(directory);
 	cwd_generation = directory->generation;
 	return 0;
 }
@@ -394,90 +400,6 @@ const char *node_reach(struct node *node, struct statx *st, int *err)
 }
 
 /**
- * node_descriptor() - where a file is open
- *
- * Returns: a descriptor, with whatever rights, or -1.
- */
-int node_descriptor(struct node *node)
-{
-	struct handle *handle = &handles[node->handle];
-
-	if (!node->opens)
-		return -1;
-	/* The one that was noted may be closed; others are still there */
-	if (handle->fd < 0 || handle->node != index_of(node))
-		for (handle = handles + 1; handle->fd < 0 || handle->node != index_of(node);)
-			handle++;
-	node->handle = handle - handles;
-	return handle->fd;
-}
-
-/**
- * handle_new() - a file was opened for the guest
- *
- * Returns: NULL if there are too many; the descriptor is closed then.
- */
-struct handle *handle_new(struct node *node, int fd, int writes)
-{
-	uint32_t index = handle_first_free;
-	struct handle *handle;
-
-	if (index) {
-		handle_first_free = handles[index].next;
-	} else if (handle_top < MOST_HANDLES) {
-		index = handle_top++;
-	} else {
-		close(fd);
-		return NULL;
-	}
-	handle = &handles[index];
-	handle->fd = fd;
-	handle->generation++;
-	handle->node = index_of(node);
-	handle->writes = writes;
-	node->opens++;
-	node->handle = index;
-	return handle;
-}
-
-uint64_t handle_id(const struct handle *handle)
-{
-	return (handle - handles) | (uint64_t)handle->generation << 32;
-}
-
-/**
- * handle_find() - the open file that the guest means
- */
-struct handle *handle_find(const struct request *request, uint64_t fh)
-{
-	uint32_t index = fh, generation = fh >> 32;
-
-	if (!index || index >= handle_top || handles[index].fd < 0 ||
-	    handles[index].generation != generation ||
-	    nodes[handles[index].node].share != request->share)
-		return NULL;
-	return &handles[index];
-}
-
-struct node *handle_node(const struct handle *handle)
-{
-	return &nodes[handle->node];
-}
-
-void handle_free(struct handle *handle)
-{
-	struct node *node = &nodes[handle->node];
-
-	close(handle->fd);
-	handle->fd = -1;
-	handle->next = handle_first_free;
-	handle_first_free = handle - handles;
-	if (!--node->opens)
-		locks_end(node);
-	release(node);
-}
-
-/**
  * nodes_init() - opens the shares
  *
  * Returns: 0, or -1 and errno.
@@ -490,10 +412,9 @@ int nodes_init(int shares, unsigned long memory_size)
 	node_count = memory_size / BYTES_PER_NODE;
 	node_count = node_count < LEAST_NODES ? LEAST_NODES : node_count;
 	node_count = node_count > MOST_NODES ? MOST_NODES : node_count;
-	nodes = reserve(node_count * sizeof(*nodes));
-	long_names = reserve(LONG_NAMES * sizeof(*long_names));
-	handles = reserve(MOST_HANDLES * sizeof(*handles));
-	if (!nodes || !long_names || !handles || shares < 0 || shares > 1024)
+	nodes = nodes_reserve(node_count * sizeof(*nodes));
+	long_names = nodes_reserve(LONG_NAMES * sizeof(*long_names));
+	if (!nodes || !long_names || handles_init() || shares < 0 || shares > 1024)
 		return -1;
 	node_top = ROOT_FIRST;
 	nodes[0].share = NO_SHARE;
