@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from bench.launcher import NoLauncherError
+
 _BENCHMARKS = (
     "apps", "density", "fs", "image", "memory", "net", "process", "start", "syscall",
 )  # fmt: skip
@@ -16,7 +18,11 @@ def main() -> int:
         print(f"usage: python -m bench NAME [OPTION ...]; NAME: {', '.join(_BENCHMARKS)}")
         return 2
     module = importlib.import_module(f"bench.{sys.argv[1]}")
-    status: int = module.main(sys.argv[2:])
+    try:
+        status: int = module.main(sys.argv[2:])
+    except NoLauncherError as error:
+        print(error)
+        return 1
     return status
 
 

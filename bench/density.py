@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.footprint import Footprint, footprint, naming, with_descendants
+from bench.launcher import find_launcher
 from bench.measure import print_table, save
 from bench.peers import Peer, make_bundle, without_hybrid_cgroups, working
 from drupe.container.processes import NETWORK
@@ -155,10 +156,7 @@ def main(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         print("density: needs root to look at the processes of all sides")
         return 1
-    launcher = shutil.which("drupe", path=str(Path(sys.executable).parent))
-    if launcher is None:
-        print("there is no drupe beside this python: run 'make setup'")
-        return 1
+    launcher = find_launcher()
     notes: list[str] = []
     results = []
     with ExitStack() as stack:

@@ -11,13 +11,13 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from bench.launcher import find_launcher
 from bench.measure import Sample, interleave, print_table, save, summary
 from bench.peers import make_bundle_of, without_hybrid_cgroups, working
 
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
 
 def _commands(stack: ExitStack, place: Path, files: str) -> dict[str, list[str]]:
     script = f"{PROGRAMS}/tree.sh"
-    drupe = [str(Path(sys.executable).with_name("drupe")), "run", "--rm", "-m", "1g"]
+    drupe = [find_launcher(), "run", "--rm", "-m", "1g"]
     mounts = ["-v", f"{PROGRAMS}:/programs:ro"]
     inside = ["--rootfs", "/", "--", "bash", "/programs/tree.sh"]
     commands = {

@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from typing import Any
 
 import zstandard
 
+from bench.launcher import find_launcher
 from bench.measure import Sample, interleave, print_table, save, summary
 from drupe.image.root import write_root
 from drupe.image.store import Layer
@@ -57,10 +57,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench image", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args(arguments)
-    launcher = shutil.which("drupe", path=str(Path(sys.executable).parent))
-    if launcher is None:
-        print("there is no drupe beside this python: run 'make setup'")
-        return 1
+    launcher = find_launcher()
     notes: list[str] = []
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drupe-bench.")))

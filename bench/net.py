@@ -17,13 +17,13 @@ import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from bench.launcher import find_launcher
 from bench.measure import Sample, describe_host, interleave, print_table, save, summary
 from bench.peers import make_bundle_of, without_hybrid_cgroups
 from drupe.platform.registry import NAMES
@@ -261,7 +261,7 @@ def _runsc() -> Iterator[Ports]:
 def _drupe(platform: str) -> Iterator[Ports]:
     ports = _free_ports()
     name = f"drupe-bench-net-{platform}"
-    drupe = str(Path(sys.executable).with_name("drupe"))
+    drupe = find_launcher()
     argv = [drupe, "run", "-d", "--name", name, "-m", "1g", "--platform", platform]
     for key, port in ports.items():
         for kind in _kinds(key, tcp="", udp="/udp"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.conversation import Conversation
+from bench.launcher import find_launcher
 from bench.peers import make_bundle_of, without_hybrid_cgroups, working
 from drupe.platform.registry import NAMES
 
@@ -89,10 +89,7 @@ def find_sides(
         pin = []
     sides = _pair(NATIVE, _native(root, args), pin)
     sides += _find_peers(stack, root, args, say)
-    launcher = shutil.which("drupe", path=str(Path(sys.executable).parent))
-    if launcher is None:
-        say("drupe: there is none beside this python: run 'make setup'")
-        return sides
+    launcher = find_launcher()
     for platform in NAMES:
         options = ["-i", "--rm", "-m", _MEMORY, "--platform", platform, "--rootfs", str(root)]
         sides += _pair(platform, [launcher, "run", *options, "--", *args], pin)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from bench.launcher import find_launcher
 from bench.measure import Sample, interleave, print_table, save, summary
 from bench.peers import make_bundle, without_hybrid_cgroups, working
 from drupe.container import start
@@ -44,10 +45,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench start", description=__doc__)
     parser.add_argument("--runs", type=int, default=30)
     args = parser.parse_args(arguments)
-    launcher = shutil.which("drupe", path=str(Path(sys.executable).parent))
-    if launcher is None:
-        print("there is no drupe beside this python: run 'make setup'")
-        return 1
+    launcher = find_launcher()
     notes: list[str] = []
     with ExitStack() as stack:
         bundle = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drupe-bench.")))

@@ -13,7 +13,7 @@ import pytest
 
 from drupe.cli import kernel as cli
 from drupe.errors import NotFoundError, SpecError, StateError
-from drupe.kbuild import cpio, initramfs, kernels
+from drupe.kbuild import assets, cpio, initramfs, kernels, toolchain
 from drupe.kbuild.build import Inputs, Request, build_key
 from drupe.kbuild.build import build as build_kernel
 from drupe.kbuild.kernels import Kernel, find_kernel, list_kernels, remove_kernel, select
@@ -191,3 +191,10 @@ def test_a_missing_initramfs_is_named(data: Path) -> None:
     current.mkdir(parents=True)
     (current / "initramfs.cpio").write_bytes(b"")
     assert kernels.find_initramfs() == current / "initramfs.cpio"
+
+
+def test_a_guest_of_another_drupe_is_told(tmp_path: Path) -> None:
+    sources = (assets.guest_dir(), assets.netpolicy_dir())
+    key = initramfs.guest_key(sources, toolchain.guest_compiler()[1])
+    assert initramfs.is_current(tmp_path / key[:16] / "initramfs.cpio")
+    assert not initramfs.is_current(tmp_path / key[16:32] / "initramfs.cpio")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from drupe.cli.listing import add_filter, has_label, parse_filters
 from drupe.cli.output import open_store
 from drupe.cli.template import parse_template
 from drupe.container.events import Event, events, parse_time
-from drupe.errors import SpecError
 
 EXAMPLES = (
     ("what happens from now on", "drupe events"),
@@ -19,16 +19,11 @@ EXAMPLES = (
 SEE_ALSO = ("ps", "wait")
 
 
-def _has_label(event: Event, text: str) -> bool:
-    name, equals, value = text.partition("=")
-    return name in event.labels and (not equals or event.labels[name] == value)
-
-
 _FILTERS: Mapping[str, Callable[[Event, str], bool]] = {
     "container": lambda event, value: event.name == value or event.id.startswith(value),
     "event": lambda event, value: event.action == value,
     "image": lambda event, value: event.image == value,
-    "label": _has_label,
+    "label": lambda event, value: has_label(event.labels, value),
     "type": lambda _, value: value == "container",
 }
 
@@ -38,14 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--since", metavar="TIME", help="begin with what was before: a time, or how long ago: 10m")
     add("--until", metavar="TIME", help="end then (default: never)")
-    add(
-        "-f",
-        "--filter",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help=f"only those; {', '.join(_FILTERS)}; of one key, any of its values",
-    )
+    add_filter(parser, list(_FILTERS))
     add(
         "--format",
         default="text",
@@ -56,29 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Runs the verb; returns the exit status."""
-    filters = _parse_filters(args.filter)
+    filters = parse_filters(args.filter, list(_FILTERS))
     since_ns = None if args.since is None else parse_time(args.since)
     until_ns = None if args.until is None else parse_time(args.until)
     show = _shown(args.format)
     for event in events(open_store(), since_ns=since_ns, until_ns=until_ns):
-        if all(any(fits(event, v) for v in values) for fits, values in filters):
+        if all(any(_FILTERS[key](event, v) for v in values) for key, values in filters.items()):
             print(show(event), flush=True)
     return 0
-
-
-def _parse_filters(
-    texts: Sequence[str],
-) -> list[tuple[Callable[[Event, str], bool], list[str]]]:
-    wanted: dict[str, list[str]] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if key not in _FILTERS or not equals:
-            raise SpecError(
-                f"failed to filter by '{text}': not one of these keys",
-                hint=f"KEY=VALUE with {', '.join(_FILTERS)}",
-            )
-        wanted.setdefault(key, []).append(value)
-    return [(_FILTERS[key], values) for key, values in wanted.items()]
 
 
 def _shown(form: str) -> Callable[[Event], str]:

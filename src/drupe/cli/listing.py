@@ -54,15 +54,7 @@ def add_arguments(parser: argparse._ActionsContainer, listing: Listing[T]) -> No
     add = parser.add_argument
     add("-q", "--quiet", action="store_true", help=f"print {listing.quiet.lower()}s only")
     add("--no-trunc", action="store_true", help="do not shorten anything")
-    add(
-        "-f",
-        "--filter",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="only those for which it is so; several values of one key: any of them. "
-        f"Keys: {', '.join(_keys(listing))}",
-    )
+    add_filter(parser, _keys(listing))
     add(
         "--format",
         default="table",
@@ -72,8 +64,31 @@ def add_arguments(parser: argparse._ActionsContainer, listing: Listing[T]) -> No
     )
 
 
+def add_filter(parser: argparse._ActionsContainer, keys: Sequence[str]) -> None:
+    """Declares ``--filter`` alone."""
+    parser.add_argument(
+        "-f",
+        "--filter",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only those for which it is so; several values of one key: any of them. "
+        f"Keys: {', '.join(keys)}",
+    )
+
+
 def select(listing: Listing[T], entries: Iterable[T], filters: Sequence[str]) -> list[T]:
     """The entries that ``--filter`` lets through.
+
+    Raises:
+        SpecError: a filter is not KEY=VALUE, or has another key.
+    """
+    wanted = parse_filters(filters, _keys(listing))
+    return [entry for entry in entries if _passes(listing, entry, wanted)]
+
+
+def parse_filters(filters: Sequence[str], keys: Sequence[str]) -> dict[str, list[str]]:
+    """Key → the values that it was given.
 
     Raises:
         SpecError: a filter is not KEY=VALUE, or has another key.
@@ -81,14 +96,14 @@ def select(listing: Listing[T], entries: Iterable[T], filters: Sequence[str]) ->
     wanted: dict[str, list[str]] = {}
     for text in filters:
         key, equals, value = text.partition("=")
-        if key not in _keys(listing) or not equals:
+        if key not in keys or not equals:
             raise SpecError(
                 f"failed to use filter '{text}': "
                 + ("no such key" if equals else "it is not KEY=VALUE"),
-                hint=f"keys: {', '.join(_keys(listing))}",
+                hint=f"keys: {', '.join(keys)}",
             )
         wanted.setdefault(key, []).append(value)
-    return [entry for entry in entries if _passes(listing, entry, wanted)]
+    return wanted
 
 
 def show(listing: Listing[T], entries: Sequence[T], args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 import time
+from contextlib import suppress
 
 from drupe.cli import disk
 from drupe.cli.output import print_json, print_table
@@ -91,12 +92,18 @@ def _kernel() -> Finding:
 
 
 def _guest() -> Finding:
+    from drupe.kbuild.initramfs import is_current
     from drupe.kbuild.kernels import find_initramfs
 
     try:
-        return Finding("guest init", ok=True, detail=str(find_initramfs()))
+        found = find_initramfs()
     except NotFoundError as error:
         return Finding("guest init", ok=False, detail=str(error), hint=error.hint or "")
+    with suppress(DrupeError):  # without a compiler nobody can tell
+        if not is_current(found):
+            detail = f"{found} is of another version of drupe"
+            return Finding("guest init", ok=False, detail=detail, hint="drupe kernel build")
+    return Finding("guest init", ok=True, detail=str(found))
 
 
 def _network() -> Finding:

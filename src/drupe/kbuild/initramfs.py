@@ -57,6 +57,18 @@ def build_initramfs(report: Reporter = silent) -> Path:
     return ready / "initramfs.cpio"
 
 
+def is_current(initramfs: Path) -> bool:
+    """Whether it was built from the sources that this drupe has, by the compiler that there is.
+
+    Raises:
+        HostError: there is no compiler, so nobody can tell.
+        NotFoundError: the sources are missing.
+    """
+    sources = (assets.guest_dir(), assets.netpolicy_dir())
+    key = guest_key(sources, toolchain.guest_compiler()[1])
+    return initramfs.parent.name == key[:16]
+
+
 def guest_key(sources: Sequence[Path], compiler: str) -> str:
     """The key of a guest: the hash of its sources, its compiler and how it is packed."""
     digest = hashlib.sha256(f"{RECIPE}\0{compiler}\0".encode())

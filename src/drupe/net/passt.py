@@ -106,7 +106,8 @@ class UserNetwork:
             self._daemon.wait_ready()
         except CommandError as error:
             raise HostError(
-                f"failed to start the container's network: {_complaint(error.stderr)}"
+                f"failed to start the container's network: {_complaint(error.stderr)}",
+                hint="after an update of drupe: 'drupe kernel build' makes its other parts anew",
             ) from error
         told = self._read_told()
         if not told.startswith(b"+"):
