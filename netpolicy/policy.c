@@ -10,6 +10,7 @@
  *
  *	dns ADDRESS		a resolver: port 53 of it is always allowed
  *	stand ADDRESS REAL	what the container knows a resolver by: resolver.c
+ *	publish PROTOCOL PORT IPV4 IPV6	what is listened on: publish.c
  *	deny ADDRESS/BITS	never allowed: the container's own network
  *	host FIRST LAST		ports of this host that are allowed
  *	allow ADDRESS/BITS FIRST LAST	ports of others that are allowed
@@ -40,6 +41,7 @@
 #include <unistd.h>
 
 #include "mend.h"
+#include "publish.h"
 #include "resolver.h"
 
 #define EXPORT		__attribute__((visibility("default")))
@@ -121,7 +123,7 @@ static void parse_line(char *line)
 	struct rule rule = { .last = UINT16_MAX };
 	char verb[8], address[64];
 
-	if (resolver_add(line))
+	if (resolver_add(line) || publish_add(line))
 		return;
 	if (sscanf(line, "host %5u %5u", &rule.first, &rule.last) == 2) {
 		add(&host, &rule);

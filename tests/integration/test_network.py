@@ -254,7 +254,8 @@ for port in 80 81 83; do
     pids="$pids $!"
 done
 busybox nc -ll -p 82 -e echo host >/dev/null 2>&1 & pids="$pids $!"
-sleep 0.5
+# The first IPv6 neighbour takes a second or so to be found.
+until sleep 0.5 | busybox nc -w 1 2001:db8:1::2 83 | grep -q outside; do :; done
 try() {
     "$@" busybox sh -c '
         for target in "198.51.100.2 80" "198.51.100.2 81" "198.51.100.1 82" \
@@ -357,17 +358,28 @@ sleep 0.5
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
 def test_a_host_without_any_network(cli: Cli) -> None:
-    """It has a loopback, and ports are published there."""
+    """It has a loopback, and ports are published there; by IPv6 too, once it has a link."""
     port = free_port()
     drupe = shlex.join(cli.argv())
     script = f"""
 set -e
 ip link set lo up
-{drupe} run -d --name lonely -p {port}:80 busybox sh -c '{SERVE}' >/dev/null
-for n in 1 2 3 4 5 6 7 8 9; do
-    busybox wget -q -O - http://127.0.0.1:{port}/f && break || sleep 0.2
-done
-{drupe} rm -f lonely >/dev/null
+publish() {{
+    {drupe} run -d --name lonely -p {port}:80 $six busybox sh -c '{SERVE}' >/dev/null || return 1
+    for address in 127.0.0.1 $also; do
+        for n in 1 2 3 4 5 6 7 8 9; do
+            busybox wget -q -O - http://$address:{port}/f && break || sleep 0.2
+        done
+    done
+    {drupe} rm -f lonely >/dev/null
+}}
+publish
+six='-p [::1]:{port}:80' also='[::1]'
+publish || echo refused
+ip link add name near type veth peer name far
+ip link set near up
+ip link set far up
+publish
 """
     done = subprocess.run(
         ["unshare", "-n", "sh", "-c", script],
@@ -376,7 +388,8 @@ done
         check=False,
         timeout=60,
     )
-    assert done.stdout == b"served\n", done.stderr
+    assert done.stdout.split() == [b"served", b"refused", b"served", b"served"], done.stderr
+    assert b"no interface of this host has an IPv6 address of its link" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="joins a network namespace: needs root")

@@ -16,7 +16,7 @@ from drupe.guest.network import Interface, Route, network_frames
 from drupe.net import host, names, passt
 from drupe.net.config import Host, Mode, Network, Port, make_mac
 from drupe.net.policy import encode_policy, parse_rule, reaches_host
-from drupe.net.ports import claim, parse_publish
+from drupe.net.ports import claim, on_both, parse_publish
 from drupe.net.tables import Tables
 from drupe.process import Daemon
 from drupe.store.schema import decode, encode
@@ -84,6 +84,19 @@ def test_ports_are_claimed() -> None:
         claim((port, port))
     with pytest.raises(HostError, match=r"port '192.0.2.77:80': Cannot assign"):
         claim((Port("192.0.2.77", 80, 80, "tcp"),))
+
+
+def test_a_port_on_an_address_of_each_family() -> None:
+    four, six = Port("127.0.0.1", 80, 8080, "tcp"), Port("::1", 80, 8080, "tcp")
+    assert on_both((four, six._replace(protocol="udp"), six._replace(host=81))) == {}
+    assert on_both((six, four)) == {four: six}
+    wanted = passt.Wanted(ports=(four, six), policy="x", resolvers=(), ipv6="eth7")
+    text = " ".join(passt._command_line(Path("/bin/true"), wanted, Path("/o.so"), 9))
+    assert text.endswith("--tcp-ports 80:8080")
+    assert passt._policy(wanted) == "x\npublish tcp 80 127.0.0.1 ::1"
+    for other in (four._replace(address="127.0.0.2"), six._replace(guest=81)):
+        with pytest.raises(SpecError, match=r"failed to publish port '.*:80': '127.* is published"):
+            on_both((four, other))
 
 
 @pytest.mark.parametrize(
@@ -191,17 +204,15 @@ def test_ipv6_of_the_host(tmp_path: Path) -> None:
     routes = tmp_path / "ipv6_route"
     to = f"{'0' * 32} 00 {'0' * 32} 00 {'0' * 32} 00000400 00000001 00000000 00000003"
     routes.write_text(f"{to}     lo\nfd{'0' * 30} 40 {'0' * 32} 00\n")
+    assert not host.has_ipv6(routes)
+    routes.write_text(f"{to}   eth0\n")
+    assert host.has_ipv6(routes)
+    assert not host.has_ipv6(tmp_path / "none")
     addresses = tmp_path / "if_inet6"
-    local = [f"fe80{'0' * 28} 0{n} 40 20 80 eth{n}\n" for n in (1, 2)]
-    addresses.write_text(f"{'0' * 31}1 01 80 10 80 lo\n{local[0]}{local[1]}")
-    assert host.ipv6_interface(routes, addresses) is None
-    routes.write_text(f"{to}   eth2\n")
-    assert host.ipv6_interface(routes, addresses) == "eth2"
-    routes.write_text(f"{to}   wg0\n")
-    assert host.ipv6_interface(routes, addresses) == "eth1"
-    addresses.write_text(f"fd{'0' * 30} 02 40 00 82 eth2\n")
-    assert host.ipv6_interface(routes, addresses) is None
-    assert host.ipv6_interface(tmp_path / "none", addresses) is None
+    addresses.write_text(f"{'0' * 31}1 01 80 10 80 lo\nfd{'0' * 30} 02 40 00 82 eth2\n")
+    assert host.ipv6_interface(addresses) is None
+    addresses.write_text(f"fd{'0' * 30} 02 40 00 82 eth2\nfe80{'0' * 28} 03 40 20 80 eth3\n")
+    assert host.ipv6_interface(addresses) == "eth3"
 
 
 def test_networks_that_are_asked_for(tmp_path: Path) -> None:

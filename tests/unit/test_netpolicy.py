@@ -115,6 +115,28 @@ for family, stand, real in ((2, "192.0.2.3", "127.0.0.1"), (10, "2001:db8::3", "
     assert run(enforcer, "stand 192.0.2.3 ::1", "").returncode == 111
 
 
+def test_a_published_port_is_on_an_address_of_each_family(enforcer: Path) -> None:
+    script = """
+import socket
+def listen(family, address, kind=socket.SOCK_STREAM, alone=1):
+    s = socket.socket(family, kind)
+    if family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, alone)
+    try:
+        s.bind((address, 47123))
+    except OSError as error:
+        return error.strerror
+    return s.getsockname()[0]
+print(listen(socket.AF_INET, "0.0.0.0"), listen(socket.AF_INET6, "::"),
+      listen(socket.AF_INET6, "::", alone=0), listen(socket.AF_INET, "127.0.0.2"),
+      listen(socket.AF_INET, "0.0.0.0", socket.SOCK_DGRAM) == "0.0.0.0", sep="|")
+"""
+    done = run(enforcer, "publish tcp 47123 127.0.0.1 ::1", script)
+    want = ["127.0.0.1", "::1", "Cannot assign requested address", "127.0.0.2", "True"]
+    assert done.stdout.strip().split("|") == want, done.stderr
+    assert run(enforcer, "publish tcp 1 ::1 ::1", "").returncode == 111
+
+
 @pytest.mark.parametrize(
     ("policy", "address", "port", "allowed"),
     [

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from drupe.container.members import known_names
 from drupe.container.spec import ContainerSpec
-from drupe.errors import SpecError
+from drupe.errors import HostError, SpecError
 from drupe.guest.files import File, file_frames
 from drupe.guest.network import Interface, Route, network_frames
 from drupe.net import passt
 from drupe.net.config import Attachment, Mode, Network, make_mac
-from drupe.net.host import ipv6_interface
+from drupe.net.host import has_ipv6, ipv6_interface
 from drupe.net.links import MTU
 from drupe.net.names import (
     HOST_GATEWAY,
@@ -26,7 +26,7 @@ from drupe.net.names import (
     resolv_conf,
 )
 from drupe.net.policy import encode_policy, reaches_host
-from drupe.net.ports import claim
+from drupe.net.ports import claim, show
 from drupe.platform.base import Wire
 
 _ENFORCER = "netpolicy.so"
@@ -158,21 +158,31 @@ class _Outside(NamedTuple):
 
 def _outside(spec: ContainerSpec, beside: Path, held: ExitStack, index: int) -> _Outside:
     """Starts a passt of the container's own; the default route leads there."""
-    interface6 = ipv6_interface()
-    ipv6 = interface6 is not None
+    routed, six = has_ipv6(), [p for p in spec.network.ports if ":" in p.address]
+    through = ipv6_interface() if routed or six else None
+    if six and through is None:
+        raise HostError(
+            f"failed to publish port '{show(six[0])}': no interface of this host has an IPv6 "
+            "address of its link",
+            hint="publish it on an IPv4 address",
+        )
     resolvers = () if spec.network.dns.servers else host_resolvers()
-    network = _start_passt(spec, resolvers, beside, ipv6=interface6 or "", held=held)
+    network = _start_passt(spec, resolvers, beside, ipv6=through or "", held=held)
+    addresses = [f"{passt.ADDRESS}/{passt.BITS}"]
+    routes = [Route("0.0.0.0/0", passt.GATEWAY)]
+    if through is not None:
+        addresses.append(f"{passt.ADDRESS6}/{passt.BITS6}")
+        if routed:
+            routes.append(Route("::/0", passt.GATEWAY6))
     interface = Interface(
         name=f"eth{index}",
         mac=_mac(spec, index),
         mtu=passt.MTU,
-        addresses=(f"{passt.ADDRESS}/{passt.BITS}",)
-        + ((f"{passt.ADDRESS6}/{passt.BITS6}",) if ipv6 else ()),
-        routes=(Route("0.0.0.0/0", passt.GATEWAY),)
-        + ((Route("::/0", passt.GATEWAY6),) if ipv6 else ()),
+        addresses=tuple(addresses),
+        routes=tuple(routes),
     )
     wire = Wire(network.descriptor, "stream")
-    servers = tuple(passt.stand_ins(resolvers, ipv6=ipv6))
+    servers = tuple(passt.stand_ins(resolvers, ipv6=through is not None))
     return _Outside(wire, interface, servers, network)
 
 

@@ -9,21 +9,21 @@ _ADDRESSES = Path("/proc/net/if_inet6")
 _LINK_LOCAL = "20"
 
 
-def ipv6_interface(routes: Path = _ROUTES, addresses: Path = _ADDRESSES) -> str | None:
-    """An interface with a link-local address, where this host has a default route for IPv6.
+def has_ipv6(routes: Path = _ROUTES) -> bool:
+    """Whether this host has a default route for IPv6: where it has none, a container tries in vain.
 
-    Where it has no such route, a container tries in vain; passt refuses to have to do with IPv6
-    where it is not told such an interface.
-
-    Sources: net/ipv6/route.c, rt6_seq_show(): target, its prefix, source, its prefix, next hop,
-    metric, references, uses, flags, interface. net/ipv6/addrconf.c, if6_seq_show(): address, index,
-    prefix, scope, flags, interface.
+    Source: net/ipv6/route.c, rt6_seq_show(): target, its prefix, source, its prefix, next hop,
+    metric, references, uses, flags, interface.
     """
-    there = [fields[-1] for fields in _lines(routes) if fields[:2] == ["0" * 32, "00"]]
-    local = [fields[-1] for fields in _lines(addresses) if fields[3] == _LINK_LOCAL]
-    if all(name == "lo" for name in there):
-        return None
-    return next((name for name in (*there, *local) if name in local), None)
+    return any(f[:2] == ["0" * 32, "00"] and f[-1] != "lo" for f in _lines(routes))
+
+
+def ipv6_interface(addresses: Path = _ADDRESSES) -> str | None:
+    """An interface with a link-local address: passt has to be told one to know IPv6 at all.
+
+    Source: net/ipv6/addrconf.c, if6_seq_show(): address, index, prefix, scope, flags, interface.
+    """
+    return next((f[-1] for f in _lines(addresses) if f[3] == _LINK_LOCAL), None)
 
 
 def _lines(path: Path) -> list[list[str]]:

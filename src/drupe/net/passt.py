@@ -18,6 +18,7 @@ from typing import NamedTuple
 from drupe import process
 from drupe.errors import CommandError, HostError
 from drupe.net.config import Port
+from drupe.net.ports import on_both
 from drupe.net.tables import Tables
 from drupe.store.atomic import read_json, write_json
 from drupe.store.liveness import ProcessId
@@ -83,7 +84,7 @@ class UserNetwork:
                 _widen(its)
                 argv = _command_line(program, wanted, enforcer, its.fileno())
                 env = {
-                    "DRUPE_NET_POLICY": wanted.policy,
+                    "DRUPE_NET_POLICY": _policy(wanted),
                     "DRUPE_NET_POLICY_READY": str(tells),
                     "DRUPE_NET_TABLES": str(self._tables.descriptor),
                 }
@@ -220,9 +221,22 @@ def _command_line(program: Path, wanted: Wanted, enforcer: Path, wire: int) -> l
         argv += ["--ipv4-only"]
     argv += _resolver_options(program, wanted)
     options = {"tcp": "--tcp-ports", "udp": "--udp-ports"}
+    pairs = on_both(wanted.ports)
     for port in wanted.ports:
-        argv += [options[port.protocol], f"{port.address}/{port.host}:{port.guest}"]
+        if port in pairs:  # where it listens is said in the policy
+            argv += [options[port.protocol], f"{port.host}:{port.guest}"]
+        elif port not in pairs.values():
+            argv += [options[port.protocol], f"{port.address}/{port.host}:{port.guest}"]
     return argv
+
+
+def _policy(wanted: Wanted) -> str:
+    """What the object that is preloaded is told."""
+    pairs = on_both(wanted.ports).items()
+    return "\n".join(
+        [wanted.policy]
+        + [f"publish {p.protocol} {p.host} {p.address} {six.address}" for p, six in pairs]
+    )
 
 
 def _resolver_options(program: Path, wanted: Wanted) -> list[str]:

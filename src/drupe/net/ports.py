@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import socket
+from collections.abc import Iterable
 
 from drupe.errors import HostError, SpecError
 from drupe.net.config import Port
@@ -66,6 +67,31 @@ def _span(text: str, ports: str) -> list[int]:
     return list(span)
 
 
+def on_both(ports: Iterable[Port]) -> dict[Port, Port]:
+    """Those that are published twice, on an IPv4 address (key) and on an IPv6 address.
+
+    Raises:
+        SpecError: a port of the host on several addresses of one family, or for several ports of
+            the container: one process listens for all, and takes each once.
+    """
+    found: dict[tuple[str, int], list[Port]] = {}
+    for port in ports:
+        found.setdefault((port.protocol, port.host), []).append(port)
+    pairs = {}
+    for several in found.values():
+        four = [port for port in several if ":" not in port.address]
+        six = [port for port in several if ":" in port.address]
+        if max(len(four), len(six)) > 1 or len({port.guest for port in several}) > 1:
+            raise SpecError(
+                f"failed to publish port '{show(several[1])}': '{show(several[0])}' is published",
+                hint="one port of the host may be on one IPv4 and one IPv6 address, for the same "
+                "port of the container",
+            )
+        if four and six:
+            pairs[four[0]] = six[0]
+    return pairs
+
+
 def claim(ports: tuple[Port, ...]) -> tuple[Port, ...]:
     """The ports with those of the host chosen that were left open; all can be listened on now.
 
@@ -79,6 +105,7 @@ def claim(ports: tuple[Port, ...]) -> tuple[Port, ...]:
         taken = [(entry.address, entry.host, entry.protocol) for entry in claimed]
         if taken.count(taken[-1]) > 1:
             raise SpecError(f"failed to publish port {port.host}: named twice")
+    on_both(claimed)
     return tuple(claimed)
 
 
