@@ -17,6 +17,7 @@ def test_what_is_not_there_says_why(cli: Cli) -> None:
     for arguments, reason in (
         (("compose", "up"), b"'drupe network --help'"),
         (("attach", "web"), b"'drupe reattach'"),
+        (("rnu", "busybox"), b"is 'run' meant?"),
         (("run", "--gpus", "all", "busybox"), b"graphics processors cannot be used"),
         (("run", "--pid=host", "busybox"), b"none of the host's processes"),
         (("run", "--platform", "linux/arm64", "busybox"), b"programs for linux/amd64"),
@@ -94,6 +95,10 @@ def test_lists_as_docker_has_them(cli: Cli) -> None:
     cli("wait", "--condition", "healthy", "--timeout", "40", "up")
     assert cli.out(*names, "-f", "health=healthy") == "up"
     assert cli.out("ps", "-s").splitlines()[0].endswith("SIZE")
+    assert cli.out("top", "up", "-eo", "pid,args").split("\n")[0].split() == ["PID", "COMMAND"]
+    assert cli.out("top", "--format", "{{.Command}}", "up", "aux") == "sleep 99"
+    assert b"no such column" in cli("top", "up", "-o", "x", status=125).stderr
+    assert b"options of drupe go before" in cli("top", "up", "--quiet", status=125).stderr
     told = cli.out("stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}} {{.MemPerc}}")
     assert told.startswith("up 1 ")
     cli("rm", "-fa")

@@ -78,7 +78,7 @@ def test_figures_are_told(cli: Cli) -> None:
     heading, line = cli.out("stats", "--no-stream", "c").splitlines()
     assert heading.split()[:2] == ["CONTAINER", "ID"]
     assert line.split()[1] == "c"
-    commands = cli.out("top", "c", "--format", "{{.Uid}} {{.State}} {{.Command}}").splitlines()
+    commands = cli.out("top", "--format", "{{.Uid}} {{.State}} {{.Command}}", "c").splitlines()
     assert commands == [f"0 R sh -c {script}", "0 S sleep 1000"]
     cli("rm", "-f", "c")
 

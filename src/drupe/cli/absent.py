@@ -6,6 +6,7 @@ Read only when somebody asks for it: an error that says why is better than "no s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _OWN_KERNEL = "a container has a kernel of its own, which has none of the host's"
 _ATTACH = "'run' passes output on, and input with -i; redirect what is not wanted"
@@ -54,9 +55,16 @@ _OPTIONS = {
 }
 
 
-def verb_hint(verb: str) -> str:
+def verb_hint(verb: str, known: Iterable[str]) -> str:
     """The way out for somebody who asked for a verb that is not there."""
-    return _VERBS.get(verb, "'drupe --help' lists them")
+    if verb in _VERBS:
+        return _VERBS[verb]
+    from difflib import get_close_matches
+
+    meant = get_close_matches(verb, list(known), 1)
+    return (
+        f"is '{meant[0]}' meant? 'drupe --help' lists all" if meant else "'drupe --help' lists them"
+    )
 
 
 def option_hint(message: str) -> str | None:

@@ -158,7 +158,7 @@ def _dispatch(arguments: list[str]) -> int:
         from drupe.cli.absent import verb_hint
         from drupe.errors import SpecError
 
-        raise SpecError(f"failed to run '{verb}': no such verb", hint=verb_hint(verb))
+        raise SpecError(f"failed to run '{verb}': no such verb", hint=verb_hint(verb, VERBS))
     from drupe.cli.parser import parse
 
     module = importlib.import_module(f"drupe.cli.{verb}")
