@@ -30,7 +30,7 @@ def own_kib(pid: int) -> int:
 def test_networks_share_their_tables(cli: Cli) -> None:
     for name in "ab":  # the first one may have to make the file that they are shared by
         cli("run", "-d", "--name", name, "busybox", "sleep", "60")
-        (told,) = json.loads(cli.out("inspect", name))
+        told = json.loads(cli.out("inspect", "-f", "{{json .Drupe}}", name))
         process = json.loads(Path(told["directory"], "network.json").read_text())["pid"]
         deadline = time.monotonic() + 10
         while (taken := own_kib(process)) > LIMIT_KIB:
