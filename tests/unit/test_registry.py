@@ -21,7 +21,7 @@ from drupe.image.find import find_image
 from drupe.image.pull import pull
 from drupe.image.remove import remove
 from drupe.image.store import ImageStore
-from drupe.oci.manifest import DOCKER_INDEX, DOCKER_MANIFEST, OCI_LAYER
+from drupe.oci.manifest import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_LAYER
 from drupe.oci.reference import parse_reference
 from drupe.registry import http as transport
 from drupe.registry.auth import parse_challenge
@@ -238,6 +238,84 @@ def test_a_slow_registry_is_not_waited_for_for_ever(
 
     registry.trick(LAYER, sleep)
     refused(registry, HostError, "no answer in 0 s")
+
+
+def test_a_manifest_that_is_cut_is_fetched_again(registry: BadRegistry) -> None:
+    data = registry.blobs["latest"]
+    cut = data[: len(data) // 2]
+    registry.once("/v2/x/manifests/latest", lambda h: h.cut(after=cut, length=len(data)))
+    pulled(registry)
+    registry.trick("/v2/x/manifests/latest", lambda h: h.cut(after=cut, length=len(data)))
+    with pytest.raises(HostError, match="does not answer well: the connection was cut"):
+        pull(registry.name)
+
+
+def trickle(data: bytes) -> Trick:
+    """Sends it byte by byte, each well before anybody is tired of waiting."""
+
+    def trick(handler: Handler) -> bool:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        with contextlib.suppress(ConnectionError):
+            for place in range(len(data)):
+                handler.wfile.write(data[place : place + 1])
+                handler.wfile.flush()
+                time.sleep(0.01)
+        return True
+
+    return trick
+
+
+@pytest.mark.parametrize("path", ["/v2/x/manifests/latest", "LAYER", r"/token\?.*"])
+def test_what_trickles_is_not_waited_for_for_ever(
+    registry: BadRegistry, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(transport, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr("drupe.image.pull.TIMEOUT_S", 0.2)
+    monkeypatch.setattr(transport, "_TRIES", 2)
+    if "token" in path:
+        realm = f"http://127.0.0.1:{registry.server_port}/token"
+        challenge = {"WWW-Authenticate": f'Bearer realm="{realm}"'}
+
+        def guard(handler: Handler) -> bool:
+            handler.answer(401, b"", challenge)
+            return True
+
+        registry.trick("/v2/x/.*", guard)
+    path = path.replace("LAYER", f"/v2/x/blobs/{registry.layer}")
+    registry.trick(path, trickle(bytes(registry.manifest["layers"][0]["size"])))
+    begin = time.monotonic()
+    refused(registry, HostError, "no answer in 0 s")
+    assert time.monotonic() - begin < 5
+
+
+def test_a_pause_that_is_asked_for_is_bounded(
+    registry: BadRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_PAUSE_MOST_S", 0.05)
+
+    def limited(handler: Handler) -> bool:
+        handler.answer(429, b"", {"Retry-After": "99999"})
+        return True
+
+    registry.once(LAYER, limited, times=2)
+    pulled(registry)
+
+
+def test_what_is_no_container_image_is_refused(registry: BadRegistry) -> None:
+    registry.manifest["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json"
+    registry.publish(registry.manifest)
+    refused(registry, SpecError, "not a container image but 'application/vnd.cncf.helm")
+
+
+@pytest.mark.parametrize("part", ["config", "layers"])
+def test_a_blob_of_another_kind_is_refused(registry: BadRegistry, part: str) -> None:
+    """A configuration that is none, and a layer that is no archive."""
+    entry = registry.add(b"neither JSON nor a tar", OCI_CONFIG if part == "config" else OCI_LAYER)
+    registry.manifest[part] = entry if part == "config" else [entry]
+    registry.publish(registry.manifest)
+    refused(registry, SpecError, "not JSON" if part == "config" else "layer '")
 
 
 def redirect(to: str) -> Trick:

@@ -275,11 +275,9 @@ class Store:
             remove_anonymous(self, owned)
 
     def _names_of(self, record: Record) -> Sequence[Path]:
-        try:
-            links = [self._names / record.spec.name]
-        except (NotFoundError, StateError):
-            links = list(self._names.iterdir())
-        return [link for link in links if link.is_symlink() and link.readlink().name == record.id]
+        """Links to a container: one more than its name where ``rename`` was killed."""
+        links = [link for link in self._names.iterdir() if link.is_symlink()]
+        return [link for link in links if link.readlink().name == record.id]
 
 
 def _volumes_of(record: Record, *, volumes: bool) -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from http.client import HTTPException, HTTPResponse
 
 from drupe.errors import SpecError
@@ -21,9 +22,11 @@ from drupe.oci.manifest import (
 )
 from drupe.oci.reference import parse_reference
 from drupe.registry.client import Client, Document
-from drupe.registry.http import Pause
+from drupe.registry.http import TIMEOUT_S, Pause
 
 _PIECE_BYTES = 256 << 10
+_LEAST_BYTES = 4096
+"""What comes slower than that in ``TIMEOUT_S`` is as if it did not come."""
 
 
 def pull(
@@ -152,7 +155,12 @@ class _Fetcher:
             )
 
     def _read(self, part: Descriptor, progress: _Progress, got: HTTPResponse) -> None:
+        deadline, due = time.monotonic() + TIMEOUT_S, progress.done + _LEAST_BYTES
         while piece := got.read1(_PIECE_BYTES):
+            if time.monotonic() > deadline:
+                if progress.done < due:
+                    raise TimeoutError
+                deadline, due = time.monotonic() + TIMEOUT_S, progress.done + _LEAST_BYTES
             if progress.done + len(piece) > part.size:
                 raise SpecError(
                     f"failed to {self._what}: blob {part.digest[7:19]} is larger than "

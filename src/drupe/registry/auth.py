@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from drupe.errors import HostError, SpecError
 from drupe.registry.credentials import Credentials
-from drupe.registry.http import Pause, Transport, later
+from drupe.registry.http import Pause, Transport, later, read_document
 
 _TOKEN_BYTES_MOST = 1 << 20
 _PARAMETER = re.compile(r'([A-Za-z_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
@@ -90,7 +90,7 @@ def _token(
                 return pause
             if got.status != 200:
                 raise HostError(f"failed to {what}: the token server answers {got.status}")
-            found = got.read(_TOKEN_BYTES_MOST)
+            found = read_document(got, _TOKEN_BYTES_MOST)
             return None
 
     transport.patiently(what, attempt)

@@ -17,7 +17,7 @@ from drupe.oci.manifest import MANIFEST_TYPES
 from drupe.oci.reference import DEFAULT_REGISTRY, Reference
 from drupe.registry.auth import answer, parse_challenge
 from drupe.registry.credentials import Credentials, find_credentials
-from drupe.registry.http import BROKEN, Pause, Transport, is_loopback, later
+from drupe.registry.http import BROKEN, Pause, Transport, is_loopback, later, read_document
 
 _MANIFEST_BYTES_MOST = 4 << 20
 _ERROR_BYTES_MOST = 64 << 10
@@ -88,11 +88,17 @@ class Client:
         """
         path = f"/v2/{self._reference.repository}/manifests/{name}"
         accepted = {"Accept": ", ".join(MANIFEST_TYPES)}
-        with self._send("GET", path, accepted, what=what) as got:
-            self._expect(got, {200}, what)
-            data = got.read(_MANIFEST_BYTES_MOST + 1)
-            media_type = got.headers.get("Content-Type", "").partition(";")[0].strip()
-            said = got.headers.get("Docker-Content-Digest", "")
+        data, media_type, said = b"", "", ""
+
+        def attempt() -> None:
+            nonlocal data, media_type, said
+            with self._send("GET", path, accepted, what=what) as got:
+                self._expect(got, {200}, what)
+                data = read_document(got, _MANIFEST_BYTES_MOST + 1)
+                media_type = got.headers.get("Content-Type", "").partition(";")[0].strip()
+                said = got.headers.get("Docker-Content-Digest", "")
+
+        self._transport.patiently(what, attempt)
         if len(data) > _MANIFEST_BYTES_MOST:
             raise SpecError(f"failed to {what}: its manifest is larger than 4 MiB")
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -254,9 +260,9 @@ def _stream(held: ExitStack, body: bytes | Path | None) -> tuple[bytes | BinaryI
 def _said(got: http.client.HTTPResponse) -> str:
     """What a registry says of an error, made fit for a terminal."""
     try:
-        errors = json.loads(got.read(_ERROR_BYTES_MOST))["errors"]
+        errors = json.loads(read_document(got, _ERROR_BYTES_MOST))["errors"]
         text = errors[0].get("message") or errors[0].get("code")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OSError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, *BROKEN):
         return ""
     clean = "".join(c for c in str(text) if c.isprintable())[:200]
     return f" ({clean})" if clean else ""

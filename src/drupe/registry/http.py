@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
 import threading
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +22,7 @@ from typing import BinaryIO, NamedTuple
 from drupe.errors import HostError, SpecError
 
 TIMEOUT_S = 30.0
+"""How long nothing may come; and how long a small answer may take in all."""
 _TRIES = 4
 _PAUSE_S = 0.5
 _PAUSE_MOST_S = 10.0
@@ -195,6 +198,23 @@ class Transport:
                     self._context.check_hostname = False
                     self._context.verify_mode = ssl.CERT_NONE
             return self._context
+
+
+def read_document(answer: http.client.HTTPResponse, most: int) -> bytes:
+    """All of a small answer, or its first ``most`` bytes.
+
+    Raises:
+        OSError, HTTPException: ``BROKEN``: it was cut, or comes too slowly.
+    """
+    deadline, data = time.monotonic() + TIMEOUT_S, b""
+    while len(data) < most and (piece := answer.read1(most - len(data))):
+        data += piece
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    announced = answer.headers.get("Content-Length", "")
+    if announced.isdecimal() and len(data) < min(most, int(announced[:20])):
+        raise ConnectionResetError(errno.ECONNRESET, "the connection was cut")
+    return data
 
 
 def later(answer: http.client.HTTPResponse) -> Pause | None:

@@ -63,7 +63,7 @@ struct request {
 	unsigned int share;
 	struct fuse_in_header header;
 	unsigned int in_len;
-	char in[SHARES_INLINE + 1];
+	char in[SHARES_INLINE + 1] __attribute__((aligned(8)));
 	struct iovec pages[SHARES_SEGMENTS];
 	unsigned int in_pages, out_pages;
 	size_t in_pages_len;
