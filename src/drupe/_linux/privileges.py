@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+from collections.abc import Collection
 
 from drupe._linux.libc import check, libc
 
@@ -39,18 +40,23 @@ def set_no_new_privs() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-def drop_capabilities() -> None:
-    """Empties all capability sets; also the bounding set, so that no execve() refills them."""
+CAP_DAC_OVERRIDE = 1
+CAP_FOWNER = 3
+"""Source: linux/capability.h."""
+
+
+def drop_capabilities(kept: Collection[int] = ()) -> None:
+    """Empties all capability sets but for ``kept``; so that no execve() refills them, for good."""
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    for capability in range(64):
+    for capability in set(range(64)) - set(kept):
         try:
             _prctl(_PR_CAPBSET_DROP, capability)
         except OSError as error:
-            if error.errno == errno.EINVAL:  # past the last one that this kernel knows
-                break
-            raise
+            if error.errno != errno.EINVAL:  # past the last one that this kernel knows
+                raise
     header = _CapHeader(version=_CAPABILITY_VERSION_3, pid=0)
     data = (_CapData * 2)()
+    data[0].effective = data[0].permitted = sum(1 << capability for capability in kept)
     check(libc.capset(ctypes.byref(header), ctypes.byref(data)), "capset")
 
 

@@ -159,7 +159,7 @@ def drop_privileges(plan: JailPlan) -> None:
         _, hard = resource.getrlimit(limit)
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(limit, (value, value))
-    privileges.drop_capabilities()
+    privileges.drop_capabilities(plan.capabilities)
     privileges.set_no_new_privs()
     privileges.disable_address_randomization()
 
@@ -199,7 +199,7 @@ def describe(plan: JailPlan) -> Mapping[str, object]:
         "uid": plan.uid,
         "gid": plan.gid,
         "id_maps": {"uid": plan.id_maps[0], "gid": plan.id_maps[1]},
-        "capabilities": [],
+        "capabilities": list(plan.capabilities),
         "no_new_privs": True,
         "limits": plan.limits,
         "files": {name: str(path) for name, path in plan.files},

@@ -42,6 +42,7 @@ class JailPlan(NamedTuple):
         all_ids: the user namespace maps every id (root's directory shares), else only one.
         traced: guest processes are traced by the container kernel, else they contain it.
         layer_bytes: size of the writable layer, an open file; 0: none.
+        capabilities: numbers of those that the container kernel keeps, in its user namespace.
     """
 
     root_bytes: int
@@ -52,6 +53,7 @@ class JailPlan(NamedTuple):
     all_ids: bool
     traced: bool
     layer_bytes: int = 0
+    capabilities: tuple[int, ...] = ()
 
     @property
     def id_maps(self) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:

@@ -26,6 +26,7 @@ class MachineSpec(NamedTuple):
         image: root image file (EROFS), or None.
         shares: host directories, in the order in which ``share_mount`` counts them.
         layer_bytes: size of the writable layer, or 0: none on disk.
+        any_owner: where root starts it: files in its shares are open to it whoever owns them.
     """
 
     name: str
@@ -35,6 +36,7 @@ class MachineSpec(NamedTuple):
     image: Path | None
     shares: tuple[Share, ...]
     layer_bytes: int = 0
+    any_owner: bool = False
 
 
 class Wire(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from drupe._linux.privileges import CAP_DAC_OVERRIDE, CAP_FOWNER
 from drupe.jail import enter, plan
 from drupe.jail.spawn import spawn
 from drupe.platform.base import Finding, GuestMount, MachineFiles, MachineSpec
@@ -24,6 +25,10 @@ container kernel waits by counting loops."""
 _BYTES_A_DENTRY = 32 << 10
 """Of memory, for each bucket of the hash table of names. Linux reckons with 8 KiB, and touches all
 of the table as it boots: 768 KiB with that of inodes, for 512 MiB."""
+
+
+_OWNERS = (CAP_DAC_OVERRIDE, CAP_FOWNER)
+"""What passes by owners and modes of files, and reaches no further than the jail's root."""
 
 
 class UserMode:
@@ -98,6 +103,7 @@ class UserMode:
             all_ids=all_ids,
             traced=self.traced,
             layer_bytes=spec.layer_bytes,
+            capabilities=_OWNERS if spec.any_owner and all_ids else (),
         )
 
     def _command_line(self, spec: MachineSpec, handed: range) -> list[str]:

@@ -59,6 +59,7 @@ def boot(
         memory_bytes=facts.memory_bytes,
         image=None,
         shares=layout.shares,
+        any_owner=True,
     )
     files = MachineFiles(-1, -1, None, -1, streams=tuple(streams))
     record = container.record
