@@ -8,12 +8,14 @@ cgroups(7), "Delegation Containment" in the kernel's admin-guide/cgroup-v2.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 CONTROLLERS = ("memory", "pids", "cpu", "cpuset")
+ACCOUNTING = ("cpuacct", "blkio")
+"""Those of version 1 that only count."""
 
 
 class Parent(NamedTuple):
@@ -44,6 +46,30 @@ def find_parents(proc: Path = Path("/proc/self")) -> Mapping[str, Parent]:
             for name, parent in _unified(own, mount):
                 parents.setdefault(name, parent)
     return parents
+
+
+def find_roots(proc: Path = Path("/proc/self")) -> Mapping[str, Parent]:
+    """Controller → where its hierarchy is mounted, with ``ACCOUNTING``, whoever may write there."""
+    roots: dict[str, Parent] = {}
+    for controllers, root, mount in _mounts(proc):
+        if root != "/":
+            continue
+        if controllers:
+            named = {*CONTROLLERS, *ACCOUNTING} & set(controllers.split(","))
+            roots.update(dict.fromkeys(named, Parent(mount, 1)))
+        else:
+            for name in set(CONTROLLERS) & set(_words(mount, "cgroup.controllers")):
+                roots.setdefault(name, Parent(mount, 2))
+    return roots
+
+
+def grant_down(root: Path, group: Path, names: Iterable[str]) -> None:
+    """Makes the groups between ``root`` and ``group``, which get these controllers of version 2."""
+    between = [root, *reversed([path for path in group.parents if root in path.parents])]
+    for path in between:
+        path.mkdir(exist_ok=True)
+        for name in names:
+            _grant(path, name)
 
 
 def _own_groups(proc: Path) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from drupe.container.record import Condition, Record, State
 from drupe.errors import HostError, StateError
 from drupe.oci.bundle import BundleConfig, read_bundle
+from drupe.runtime.groups import groups_at
 from drupe.store.atomic import read_json, write_bytes, write_json
 from drupe.store.lock import locked
 from drupe.store.schema import decode, encode
@@ -38,7 +38,7 @@ class Facts(NamedTuple):
         machine: its machine's name, 64 hexadecimal digits.
         memory_bytes: its kernel's memory.
         annotations: as in config.json.
-        groups: directories of control groups on the host, made for it.
+        groups: controller → directory of its control group on the host.
     """
 
     version: str
@@ -49,7 +49,7 @@ class Facts(NamedTuple):
     machine: str
     memory_bytes: int
     annotations: dict[str, str]
-    groups: tuple[str, ...] = ()
+    groups: dict[str, str] = {}  # noqa: RUF012 (never changed)
 
 
 class Container:
@@ -164,8 +164,8 @@ class Container:
         """
         with suppress(StateError):  # its files are spoilt
             self.end()
-        with suppress(StateError):
-            _remove_groups(self.facts.groups)
+        with suppress(StateError, HostError):  # others may have gone into one
+            groups_at(self.facts.groups).remove()
         # All files lie in it flat; the lock goes last.
         (self._directory / "whole").unlink(missing_ok=True)
         for path in set(self._directory.iterdir()) - {self._directory / "lock"}:
@@ -179,12 +179,6 @@ def now() -> str:
     """The time as RFC 3339 has it, in nanoseconds."""
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"
-
-
-def _remove_groups(groups: tuple[str, ...]) -> None:
-    for group in groups:
-        with suppress(OSError):
-            os.rmdir(group)  # noqa: PTH106 (a control group's files are not removed)
 
 
 def annotation(annotations: Mapping[str, str], name: str) -> str | None:

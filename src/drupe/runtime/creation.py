@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from drupe.container.bounds import confine
 from drupe.container.spec import MEMORY_DEFAULT_BYTES, MEMORY_LEAST_BYTES, parse_memory
 from drupe.errors import DrupeError, HostError, SpecError
 from drupe.kbuild.kernels import find_kernel
@@ -14,6 +15,7 @@ from drupe.oci.bundle import BundleConfig, read_bundle
 from drupe.platform.registry import default_platform, find_platform
 from drupe.runtime.boot import boot
 from drupe.runtime.container import Container, Facts, annotation, now
+from drupe.runtime.groups import bounds_of, make_groups, place, plan_groups
 from drupe.runtime.home import Home
 from drupe.runtime.hooks import run_hooks, run_hooks_on
 from drupe.runtime.layout import lay_out, root_of
@@ -92,10 +94,16 @@ def create(
     with home.creating(asked.id) as container:
         try:
             layout = lay_out(config, asked.bundle, platform)
-            container.write(_facts(config, asked.bundle), data)
+            container.write(_facts(config, asked.bundle, home), data)
             make_targets(layout)
 
+            facts, resources = container.facts, config.linux.resources
+            groups = make_groups(facts.groups, bounds_of(resources, facts.memory_bytes))
+
             def on_machine(pid: int) -> None:
+                if resources.cpus:
+                    place(pid, resources.cpus)
+                confine(groups, pid)
                 state = container.state("creating", pid)
                 run_hooks("prestart", config.hooks.prestart, state)
                 run_hooks("createRuntime", config.hooks.create_runtime, state)
@@ -125,7 +133,7 @@ def write_pid(path: str, pid: int) -> None:
         raise HostError(f"failed to write '{path}': {error.strerror}") from error
 
 
-def _facts(config: BundleConfig, bundle: Path) -> Facts:
+def _facts(config: BundleConfig, bundle: Path, home: Home) -> Facts:
     return Facts(
         version=config.version,
         bundle=str(bundle),
@@ -135,6 +143,7 @@ def _facts(config: BundleConfig, bundle: Path) -> Facts:
         machine=os.urandom(32).hex(),
         memory_bytes=_memory(config),
         annotations=dict(config.annotations),
+        groups=plan_groups(config.linux.cgroups_path, systemd=home.systemd),
     )
 
 

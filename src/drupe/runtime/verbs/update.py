@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-from drupe.container.limits import parse_cpuset
 from drupe.container.processes import machine_processes
 from drupe.errors import SpecError, StateError
 from drupe.guest.protocol import LIMIT, LimitKind, Type, encode
@@ -14,6 +12,7 @@ from drupe.oci.document import Fields, parse_object
 from drupe.oci.linux import Resources, read_resources
 from drupe.runtime import log
 from drupe.runtime.container import Container
+from drupe.runtime.groups import bounds_of, groups_at, place
 from drupe.runtime.home import Home
 from drupe.runtime.options import Option, Parsed
 from drupe.runtime.words import one
@@ -85,19 +84,12 @@ def _update(container: Container, wanted: Resources) -> None:
         most = max(0, wanted.pids)
         frame = encode(Type.LIMIT, LIMIT.pack(LimitKind.PIDS, 0, most))
         request(container.record.control, frame, timeout_s=_ANSWER_TIMEOUT_S)
-    if wanted.cpus:
-        place(container, wanted.cpus)
-    for name in ("memory_bytes", "cpu_shares", "cpu_quota_us"):
-        if getattr(wanted, name) is not None:
-            log.debug(f"{name} is not changed: the container has no control group of the host")
-
-
-def place(container: Container, cpus: str) -> None:
-    """Has a container's machine run on these processors of the host."""
     pid = container.condition().pid
-    processors = parse_cpuset(cpus)
-    for process in machine_processes(pid) if pid is not None else ():
-        try:
-            os.sched_setaffinity(process, processors)
-        except ProcessLookupError:
-            continue
+    for process in machine_processes(pid) if wanted.cpus and pid is not None else ():
+        place(process, wanted.cpus)
+    facts = container.facts
+    said = wanted.cpu_shares or wanted.cpu_quota_us
+    if said and not facts.groups:
+        log.warning("the container has no control group of the host: nothing bounds its processor")
+    elif said or wanted.pids is not None:
+        groups_at(facts.groups).set(bounds_of(wanted, facts.memory_bytes))
