@@ -236,9 +236,12 @@ def engine(private_home: Home, tmp_path: Path, bundle: Bundle) -> Iterator[Engin
     yield engine
     for directory in sorted(engine.root.iterdir()) if engine.root.exists() else []:
         engine("delete", "--force", directory.name)
+    # What a failed create has ended is left to this process, too.
+    deadline = time.monotonic() + _WAIT_S
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while time.monotonic() < deadline:
+            os.waitpid(-1, os.WNOHANG)
+            time.sleep(0.01)
 
 
 @each_platform

@@ -53,6 +53,20 @@ def parse_namespace(text: str) -> tuple[str, str]:
     return path, device or _DEVICE
 
 
+def devices(path: str) -> list[str]:
+    """The Ethernet interfaces of a namespace that have IP addresses, in their order.
+
+    Raises:
+        HostError: one may not look into it.
+    """
+    return [
+        link["ifname"]
+        for link in _ask(path, ["addr", "show"])
+        if link["link_type"] == "ether"
+        and any(info["scope"] == "global" for info in link.get("addr_info", ()))
+    ]
+
+
 def take_over(path: str, device: str) -> Taken:
     """Takes an interface over, with what it has.
 

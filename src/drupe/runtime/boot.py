@@ -18,6 +18,7 @@ from drupe.platform.base import MachineFiles, MachineSpec, Platform
 from drupe.runtime.container import Container
 from drupe.runtime.guest import guest_process
 from drupe.runtime.layout import Layout
+from drupe.runtime.network import Joined
 
 _ANSWER_TIMEOUT_S = 60.0
 _HELD = StartFlag.MAIN | StartFlag.DETACHED | StartFlag.HELD | StartFlag.FILES
@@ -30,6 +31,7 @@ def boot(
     platform: Platform,
     kernel: Path,
     streams: Sequence[int],
+    network: Joined,
     on_machine: Callable[[int], None],
 ) -> int:
     """Boots a container as far as its main process, which does not run yet; the host process.
@@ -51,6 +53,7 @@ def boot(
         sysctls={name.replace(".", "/"): value for name, value in config.linux.sysctls.items()},
         limits={kind: most for kind, most in limits.items() if most},
         domainname=config.domainname,
+        further=network.frames,
     ) + process_frames(guest_process(config.process), _HELD)
     machine = MachineSpec(
         name=facts.machine,
@@ -61,7 +64,7 @@ def boot(
         shares=layout.shares,
         any_owner=True,
     )
-    files = MachineFiles(-1, -1, None, -1, streams=tuple(streams))
+    files = MachineFiles(-1, -1, None, -1, wires=network.wires, streams=tuple(streams))
     record = container.record
     session, pid = begin_machine(record, machine, platform, record.begin_run, files, log=False)
     try:

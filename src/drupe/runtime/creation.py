@@ -19,6 +19,7 @@ from drupe.runtime.groups import bounds_of, make_groups, place, plan_groups
 from drupe.runtime.home import Home
 from drupe.runtime.hooks import run_hooks, run_hooks_on
 from drupe.runtime.layout import lay_out, root_of
+from drupe.runtime.network import joined
 from drupe.runtime.options import Option, Parsed, switch
 from drupe.runtime.targets import make_targets
 
@@ -109,7 +110,10 @@ def create(
                 run_hooks("createRuntime", config.hooks.create_runtime, state)
                 run_hooks("createContainer", config.hooks.create_container, state)
 
-            pid = boot(container, config, layout, platform, kernel.linux, streams, on_machine)
+            with joined(config) as network:
+                pid = boot(
+                    container, config, layout, platform, kernel.linux, streams, network, on_machine
+                )
             if asked.pid_file:
                 write_pid(asked.pid_file, pid)
         except DrupeError:
