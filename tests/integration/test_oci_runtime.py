@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 import drupe
+from drupe.limits.hierarchy import find_roots
 from drupe.platform.registry import NAMES, VARIABLE
 from tests.conftest import Home
 
@@ -831,3 +832,84 @@ def test_what_a_killed_create_leaves_is_deleted(engine: Engine, bundle: Bundle) 
     for pid in map(int, Path("/proc/self/task", str(os.getpid()), "children").read_text().split()):
         os.kill(pid, signal.SIGKILL)  # the hook
         reap(pid)
+
+
+def test_control_groups(engine: Engine, bundle: Bundle) -> None:
+    parents = {name: root for name, root in find_roots().items() if name in {"memory", "pids"}}
+    if not parents:
+        pytest.skip("no control groups")
+    name = f"drupe-test-{os.getpid()}/one"
+    bundle.config["linux"] |= {
+        "cgroupsPath": f"/{name}",
+        "resources": {"pids": {"limit": 50}, "cpu": {"quota": 50_000, "period": 100_000}},
+    }
+    bundle.write("sleep", "100")
+    made = engine.create()
+    groups = [parent.path / name for parent in parents.values()]
+    for group in groups:
+        assert str(made.pid) in (group / "cgroup.procs").read_text().split()
+    assert int((parents["pids"].path / name / "pids.max").read_text()) >= 50
+    engine("start", "one")
+    engine("update", "--cpu-quota", "60000", "one")
+    engine("kill", "one", "KILL")
+    made.wait()
+    engine("delete", "one")
+    for group in groups:
+        assert not group.exists()
+    for root in find_roots().values():
+        with contextlib.suppress(FileNotFoundError):
+            (root.path / name).parent.rmdir()
+
+
+def test_groups_of_systemd_are_named_as_it_names_them(engine: Engine, bundle: Bundle) -> None:
+    bundle.config["linux"]["cgroupsPath"] = "/a"
+    bundle.write("true")
+    words = ("--systemd-cgroup", "create", "--bundle", str(bundle.path), "one")
+    assert "slice:prefix:name" in engine(*words, status=1)
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    """A network namespace as an engine makes it: eth0 with addresses, a route, the host behind."""
+    name = f"drupe-oci-{os.getpid()}"
+    commands = [
+        f"netns add {name}",
+        f"link add dro0 mtu 1400 type veth peer name eth0 netns {name}",
+        "addr add 198.51.100.1/24 dev dro0",
+        "addr add 2001:db8::1/64 dev dro0 nodad",
+        "link set dro0 up",
+        f"-n {name} addr add 198.51.100.2/24 dev eth0",
+        f"-n {name} addr add 2001:db8::2/64 dev eth0 nodad",
+        f"-n {name} link set eth0 mtu 1400 up",
+        f"-n {name} route add default via 198.51.100.1",
+    ]
+    try:
+        for command in commands:
+            subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+        yield f"/run/netns/{name}"
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+        subprocess.run(["ip", "link", "del", "dro0"], check=False, capture_output=True)
+
+
+def test_the_network_of_an_engine(engine: Engine, bundle: Bundle, namespace: str) -> None:
+    bundle.config["linux"]["namespaces"].append({"type": "network", "path": namespace})
+    script = (
+        "busybox ip -o addr show eth0; busybox ip route; cat /sys/class/net/eth0/mtu;"
+        "busybox nc 198.51.100.1 7777; busybox nc 2001:db8::1 7777"
+    )
+    with socket.create_server(("::", 7777), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        bundle.write("sh", "-c", script)
+        made = engine.create()
+        engine("start", "one")
+        server.settimeout(_WAIT_S)
+        for _ in range(2):
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"hello\n")
+    ended = made.wait()
+    assert ended.status == 0, ended
+    assert "inet 198.51.100.2/24" in ended.out
+    assert "inet6 2001:db8::2/64" in ended.out
+    assert "default via 198.51.100.1 dev eth0" in ended.out
+    assert ended.out.endswith("1400\nhello\nhello\n")
