@@ -208,6 +208,7 @@ def open_elsewhere(namespaces: Sequence[str], work: Callable[[], int]) -> int:
 
     from drupe._linux.namespaces import enter
 
+    last = namespaces[-1] if namespaces else "/proc/self/ns"
     ours, its = socket.socketpair()
     # No handler of the caller's may run in the fork.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -219,7 +220,7 @@ def open_elsewhere(namespaces: Sequence[str], work: Callable[[], int]) -> int:
                     enter(path)
                 socket.send_fds(its, [b"ok"], [work()])
             except OSError as error:
-                its.send(f"{error.filename or namespaces[-1]}: {error.strerror}".encode())
+                its.send(f"{error.filename or last}: {error.strerror}".encode())
             except HostError as error:
                 its.send(f"{error}\0{error.hint or ''}".encode())
             finally:
@@ -236,7 +237,7 @@ def open_elsewhere(namespaces: Sequence[str], work: Callable[[], int]) -> int:
     cause, _, hint = told.decode(errors="replace").partition("\0")
     if hint or cause.startswith("failed to"):
         raise HostError(cause, hint=hint or None)
-    raise HostError(f"failed to join '{namespaces[-1]}': {cause or 'it ended'}")
+    raise HostError(f"failed to join '{last}': {cause or 'it ended'}")
 
 
 def fork_off(work: Callable[[], int]) -> int:

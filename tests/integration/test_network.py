@@ -393,7 +393,8 @@ publish
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="joins a network namespace: needs root")
-def test_an_interface_of_a_namespace_is_taken_over(cli: Cli) -> None:
+def test_an_interface_of_a_namespace_or_one_beside_the_host(cli: Cli) -> None:
+    """The first is taken over, the second, a macvlan, goes with its container."""
     drupe = shlex.join(cli.argv("run", "--rm", "--network"))
     script = f"""
 set -e
@@ -414,6 +415,13 @@ space=ns:/proc/$other/ns/net,dev=net7
     cat /sys/class/net/net7/mtu /sys/class/net/net7/address
     ping -c 1 -W 5 198.51.100.1 >/dev/null && echo reached'
 {drupe} $space busybox true || echo "status $?"
+$there ip addr add 198.51.100.9/24 dev net7
+{drupe} macvlan:near,ip=198.51.100.7/24,gateway=198.51.100.9 busybox sh -c '
+    ip route
+    hostname -i
+    ping -c 1 -W 5 198.51.100.9 >/dev/null && echo reached
+    ping -c 1 -W 1 198.51.100.1 >/dev/null || echo the host is not'
+ip -o link show type macvlan
 """
     done = subprocess.run(
         ["unshare", "-n", "sh", "-c", script],
@@ -424,6 +432,8 @@ space=ns:/proc/$other/ns/net,dev=net7
     )
     told = done.stdout.decode().splitlines()
     assert told[0].startswith("default via 198.51.100.1 dev net7"), done.stderr
-    assert told[-4:] == ["1400", "02:00:5e:10:00:07", "reached", "status 125"]
+    assert told[-9:-5] == ["1400", "02:00:5e:10:00:07", "reached", "status 125"]
+    assert told[-5].startswith("default via 198.51.100.9 dev eth0")
+    assert told[-3:] == ["198.51.100.7", "reached", "the host is not"]
     assert b"'net7' of '/proc/" in done.stderr
     assert b"it has no IP address" in done.stderr

@@ -223,6 +223,10 @@ def test_networks_that_are_asked_for(tmp_path: Path) -> None:
     assert resolve_network(NetworkRequest(networks=("none",)), ABLE).mode is Mode.NONE
     joined = resolve_network(NetworkRequest(networks=("ns:/dev/null,dev=net7",)), ABLE)
     assert joined[:3] == (Mode.NAMESPACE, "/dev/null", "net7")
+    text = "macvtap:lo,ip=192.0.2.7/24,gateway=192.0.2.1,ip6=2001:db8::7/64"
+    beside = resolve_network(NetworkRequest(networks=(text,)), ABLE)
+    assert (beside.mode, beside.device, beside.gateways) == (Mode.MACVLAN, "lo", ("192.0.2.1",))
+    assert beside.addresses == ("192.0.2.7/24", "2001:db8::7/64")
     made = resolve_network(NetworkRequest(mac="02:00:5E:10:00:01", publish=("80",)), ABLE)
     assert made.mac == "02:00:5e:10:00:01"
     assert made.ports[0].host > 0
@@ -241,6 +245,13 @@ def test_networks_that_are_asked_for(tmp_path: Path) -> None:
         (NetworkRequest(mac="1"), "not six bytes"),
         (NetworkRequest(networks=("none", "x")), "a container on it is on no other one"),
         (NetworkRequest(networks=("x", "ns:/dev/null")), "a container on it is on no other one"),
+        (NetworkRequest(networks=("macvlan:lo", "x")), "a container on it is on no other one"),
+        (NetworkRequest(networks=("macvlan:no-such",)), "this host has no interface 'no-such'"),
+        (NetworkRequest(networks=("macvlan:lo,mtu=9",)), "not 'mtu=9'"),
+        (NetworkRequest(networks=("macvlan:lo,ip=192.0.2.7",)), "is not IPv4 with its BITS"),
+        (NetworkRequest(networks=("macvlan:lo,ip=::1/64",)), "is not IPv4 with its BITS"),
+        (NetworkRequest(networks=("macvlan:lo,gateway=192.0.2.1",)), "cannot be reached"),
+        (NetworkRequest(networks=("macvlan:lo",), publish=("80",)), "failed to publish ports"),
         (NetworkRequest(networks=("ns:relative",)), "not ns:PATH"),
         (NetworkRequest(networks=("ns:/x,dev=",)), "not ns:PATH"),
         (NetworkRequest(networks=("ns:/x,name=y",)), "not ns:PATH"),

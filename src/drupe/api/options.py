@@ -77,6 +77,7 @@ class ContainerOptions(TypedDict, total=False):
             "NAME[:PORT]"; default: all but the host.
         dns: resolvers.
         dns_search: domains to search.
+        dns_options: as in resolv.conf(5).
         add_hosts: lines of /etc/hosts, "NAME:ADDRESS".
         mac_address: of its first interface.
         ip: its IPv4 address on the first named network.
@@ -133,6 +134,7 @@ class ContainerOptions(TypedDict, total=False):
     net_allow: Sequence[str] | None
     dns: Sequence[str] | None
     dns_search: Sequence[str] | None
+    dns_options: Sequence[str] | None
     add_hosts: Sequence[str] | None
     mac_address: str | None
     ip: str | None
@@ -220,6 +222,7 @@ def _network(options: ContainerOptions) -> NetworkRequest:
         allow=check_strings("net_allow", options.get("net_allow") or ()),
         dns=check_strings("dns", options.get("dns") or ()),
         dns_search=check_strings("dns_search", options.get("dns_search") or ()),
+        dns_options=check_strings("dns_options", options.get("dns_options") or ()),
         hosts=check_strings("add_hosts", options.get("add_hosts") or ()),
         mac=options.get("mac_address"),
         ip=options.get("ip"),

@@ -16,7 +16,7 @@ from drupe.guest.network import Interface, Route, network_frames
 from drupe.net import passt
 from drupe.net.config import Attachment, Mode, Network, make_mac
 from drupe.net.host import has_ipv6, ipv6_interface
-from drupe.net.links import MTU
+from drupe.net.links import MTU, mtu_of
 from drupe.net.names import (
     HOST_GATEWAY,
     HOST_NAME,
@@ -73,6 +73,8 @@ def connected(spec: ContainerSpec, beside: Path) -> Iterator[Connection]:
     with ExitStack() as held:
         if spec.network.mode is Mode.NAMESPACE:
             yield _namespace(spec, held)
+        elif spec.network.mode is Mode.MACVLAN:
+            yield _macvlan(spec, held)
         else:
             yield _networks(spec, beside, held)
 
@@ -134,7 +136,6 @@ def _namespace(spec: ContainerSpec, held: ExitStack) -> Connection:
     from drupe.net.netns import take_over
 
     taken = take_over(spec.network.path, spec.network.device)
-    held.callback(os.close, taken.descriptor)
     interface = Interface(
         name=spec.network.device,
         mac=spec.network.mac or taken.mac,
@@ -142,9 +143,33 @@ def _namespace(spec: ContainerSpec, held: ExitStack) -> Connection:
         addresses=taken.addresses,
         routes=tuple(Route(*route) for route in taken.routes),
     )
-    own = {address.partition("/")[0]: (spec.hostname, spec.name) for address in taken.addresses}
+    return _direct(spec, taken.descriptor, interface, held)
+
+
+def _macvlan(spec: ContainerSpec, held: ExitStack) -> Connection:
+    """An interface of its own on the network of one of the host's."""
+    from drupe.net.macvlan import open_macvlan
+
+    network, mac = spec.network, _mac(spec, 0)
+    descriptor = open_macvlan(network.device, mac)
+    interface = Interface(
+        name="eth0",
+        mac=mac,
+        mtu=mtu_of(network.device),
+        addresses=network.addresses,
+        routes=tuple(Route("::/0" if ":" in g else "0.0.0.0/0", g) for g in network.gateways),
+    )
+    return _direct(spec, descriptor, interface, held)
+
+
+def _direct(
+    spec: ContainerSpec, descriptor: int, interface: Interface, held: ExitStack
+) -> Connection:
+    """One interface, whose frames nobody looks at."""
+    held.callback(os.close, descriptor)
+    own = {a.partition("/")[0]: (spec.hostname, spec.name) for a in interface.addresses}
     frames = network_frames((interface,)) + _files(spec, own, host_resolvers())
-    return Connection((Wire(taken.descriptor, "packet"),), frames)
+    return Connection((Wire(descriptor, "packet"),), frames)
 
 
 class _Outside(NamedTuple):

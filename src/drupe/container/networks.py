@@ -21,8 +21,8 @@ class NetworkRequest(NamedTuple):
     """What ``run`` was asked for of networks, in docker's notation.
 
     Attributes:
-        networks: none, default or ns:PATH; or named ones, as NAME or name=NAME,ip=ADDRESS,...;
-            nothing: what the kernel can.
+        networks: none, default, ns:PATH or macvlan:PARENT; or named ones, as NAME or
+            name=NAME,ip=ADDRESS,...; nothing: what the kernel can.
         publish: [[ADDRESS:]HOST:]GUEST[/udp].
         publish_all: what the image exposes, on free ports of the host.
         allow: what may be reached.
@@ -122,6 +122,12 @@ def _only(said: str) -> Network | None:
 
         path, device = parse_namespace(said.removeprefix("ns:"))
         return Network(Mode.NAMESPACE, path=path, device=device)
+    kind, _, rest = said.partition(":")
+    if kind in {"macvlan", "macvtap"}:
+        from drupe.net.macvlan import parse_macvlan
+
+        parent, addresses, gateways = parse_macvlan(rest)
+        return Network(Mode.MACVLAN, device=parent, addresses=addresses, gateways=gateways)
     return None
 
 
@@ -148,7 +154,7 @@ def _join(said: tuple[str, ...], wanted: NetworkRequest) -> tuple[Attachment, ..
 
 
 def _check(network: Network) -> None:
-    alone = network.mode in {Mode.NONE, Mode.NAMESPACE}
+    alone = network.mode is not Mode.USER
     if network.ports and alone:
         raise SpecError(
             f"failed to publish ports: the container is on network '{network.mode}'",

@@ -13,11 +13,13 @@ class Mode(StrEnum):
         NONE: not at all.
         USER: by a user-mode network of its own.
         NAMESPACE: by an interface in a network namespace of the host.
+        MACVLAN: by the network of one of the host's interfaces, beside the host.
     """
 
     NONE = "none"
     USER = "default"
     NAMESPACE = "namespace"
+    MACVLAN = "macvlan"
 
 
 class Port(NamedTuple):
@@ -86,12 +88,14 @@ class Network(NamedTuple):
     Attributes:
         mode: how it reaches the outside.
         path: of the network namespace.
-        device: the interface in that namespace.
+        device: the interface in that namespace, or the host's of a macvlan.
         ports: published ones.
         allow: what it may reach, as the user said it; empty: all but the host.
         dns: how it looks up names.
         hosts: further lines of /etc/hosts.
         mac: Ethernet address of its first interface; empty: made from its id.
+        addresses: ADDRESS/BITS on that interface's network, of a macvlan.
+        gateways: next hops of its default routes.
         joined: named networks, whose interfaces are the first ones.
     """
 
@@ -103,6 +107,8 @@ class Network(NamedTuple):
     dns: Dns = Dns()
     hosts: tuple[Host, ...] = ()
     mac: str = ""
+    addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
     joined: tuple[Attachment, ...] = ()
 
     @property

@@ -16,13 +16,16 @@ MTU = 65520
 
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
 _REQUEST_ACK, _CREATE_NEW = 0x005, 0x600
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 3, 4, 18, 28
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK = 1, 3, 4, 5
+_IFLA_LINKINFO, _IFLA_NET_NS_FD = 18, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _VETH_INFO_PEER = 1
+_IFLA_MACVLAN_MODE, _MACVLAN_MODE_BRIDGE = 1, 4
 _ACK_BYTES = 4096
 """Source: linux/rtnetlink.h, linux/if_link.h, linux/veth.h."""
 
-_SIOCSIFFLAGS, _SIOCSIFMTU, _SIOCGIFINDEX, _SIOCBRADDIF = 0x8914, 0x8922, 0x8933, 0x89A2
+_SIOCSIFFLAGS, _SIOCGIFMTU, _SIOCSIFMTU = 0x8914, 0x8921, 0x8922
+_SIOCGIFINDEX, _SIOCBRADDIF = 0x8933, 0x89A2
 _IFF_UP = 1
 """Source: linux/sockios.h, linux/if.h."""
 
@@ -42,6 +45,42 @@ def make_veth(name: str, peer: str, namespace: int) -> None:
     info = _attribute(_IFLA_INFO_KIND, b"veth") + _attribute(_IFLA_INFO_DATA, data)
     near = _attribute(_IFLA_IFNAME, name.encode() + b"\0") + mtu
     _ask(_RTM_NEWLINK, _CREATE_NEW, _head(_IFF_UP) + near + _attribute(_IFLA_LINKINFO, info))
+
+
+def make_macvlan(name: str, parent: str, mac: str, namespace: int) -> None:
+    """Makes a macvlan of an interface here, in the namespace of a descriptor.
+
+    Raises:
+        OSError: the kernel refused, or there is no such parent.
+    """
+    mode = _attribute(_IFLA_MACVLAN_MODE, struct.pack("I", _MACVLAN_MODE_BRIDGE))
+    info = _attribute(_IFLA_INFO_KIND, b"macvlan") + _attribute(_IFLA_INFO_DATA, mode)
+    body = _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    body += _attribute(_IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
+    body += _attribute(_IFLA_LINK, struct.pack("I", socket.if_nametoindex(parent)))
+    body += _attribute(_IFLA_NET_NS_FD, struct.pack("i", namespace))
+    _ask(_RTM_NEWLINK, _CREATE_NEW, _head() + body + _attribute(_IFLA_LINKINFO, info))
+
+
+def mtu_of(name: str) -> int:
+    """Bytes of the largest packet of an interface.
+
+    Raises:
+        OSError: it is not there.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kernel:
+        told = fcntl.ioctl(kernel, _SIOCGIFMTU, struct.pack("16si20x", name.encode()[:15], 0))
+    return int(struct.unpack_from("i", told, 16)[0])
+
+
+def raise_up(name: str) -> None:
+    """Has an interface up.
+
+    Raises:
+        OSError: it is not there.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kernel:
+        fcntl.ioctl(kernel, _SIOCSIFFLAGS, struct.pack("16sH22x", name.encode(), _IFF_UP))
 
 
 def remove(name: str) -> None:

@@ -17,9 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NETWORK",
-        help="none, default, ns:PATH[,dev=NAME]; or one that 'drupe network create' made, as NAME "
-        "or name=NAME[,alias=NAME][,ip=ADDRESS][,ip6=ADDRESS][,mac-address=MAC], several times if "
-        "need be (default: default)",
+        help="none, default, ns:PATH[,dev=NAME], macvlan:PARENT[,ip=ADDRESS/BITS"
+        "[,gateway=ADDRESS]]; or what 'drupe network create' made: NAME, or name=NAME[,alias=NAME]"
+        "[,ip=ADDRESS][,ip6=ADDRESS][,mac-address=MAC], several times if need be "
+        "(default: default)",
     )
     add(
         "-p",
@@ -52,7 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--dns", action="append", default=[], metavar="ADDRESS", help="a resolver")
     add("--dns-search", action="append", default=[], metavar="DOMAIN", help="a domain to search")
-    add("--dns-option", action="append", default=[], metavar="OPTION", help="see resolv.conf(5)")
+    add(
+        "--dns-option",
+        "--dns-opt",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="see resolv.conf(5)",
+    )
     add(
         "--add-host",
         action="append",
