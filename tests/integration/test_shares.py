@@ -85,6 +85,35 @@ def test_changes_on_the_host_are_seen_within_a_moment(cli: Cli, volume: Path) ->
         cli("rm", "-f", "c")
 
 
+MANY = """
+import os
+held = []
+for i in range(60):
+    os.mkdir(f"o{i}")
+    for j in range(300):
+        os.mkdir(f"o{i}/d{j}")
+    held.append(os.open(f"o{i}/d7", os.O_RDONLY))
+os.rename("o0", "moved")
+# The first ones have been closed meanwhile, and are found again from above.
+for i in range(60):
+    top = f"o{i}" if i else "moved"
+    for j in range(0, 300, 3):
+        with open(f"{top}/d{j}/f", "w") as file:
+            file.write(f"{i} {j}")
+    os.close(os.open("g", os.O_CREAT, dir_fd=held[i]))
+    assert os.listdir(held[i]) == ["g"]
+print(open("moved/d3/f").read(), len(os.listdir("o59")), os.path.exists("o0"))
+"""
+
+
+def test_more_directories_than_the_broker_has_open(cli: Cli, volume: Path) -> None:
+    shares = ("-v", f"{volume}:/v", "-w", "/v")
+    told = cli.out("run", "--rm", "--rootfs", "/", *shares, "--", "python3", "-c", MANY)
+    assert told == "0 3 300 False"
+    assert (volume / "o41/d297/f").read_text() == "41 297"
+    assert (volume / "moved/d7/g").exists()
+
+
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_race_for_a_link_leads_nowhere_outside(
     cli: Cli, volume: Path, tmp_path: Path, inside: bool
