@@ -3,6 +3,7 @@
 ``um volume`` has it as a volume, ``um layer`` a directory in its writable layer instead; runsc has
 it as a bind mount. (One of crun is the host's own file system, as native.) The goal is at most
 twice native for a volume. A directory on tmpfs, as by default, leaves out what the disk takes.
+Where fio is, its figures are there, too.
 """
 
 from __future__ import annotations

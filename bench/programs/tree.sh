@@ -48,5 +48,19 @@ measure write-large 'dd if=/dev/zero of=large bs=1M count=64'
 measure read-large 'dd if=large of=/dev/null bs=1M'
 measure random-write "python3 -c '$large' w"
 measure random-read "python3 -c '$large' r"
+# What fio counts itself, without its start: the time of reading (field 9) and of writing (50).
+with_fio() {
+	local name=$1
+	shift
+	fio --minimal --name=j --filename=large --size=64m --thread "$@" |
+		awk -F ';' -v name="$name" '{print name, ($9 + $50) * 1000, "us"}'
+}
+if command -v fio >/dev/null; then
+	with_fio fio-write --rw=write --bs=1m
+	with_fio fio-read --rw=read --bs=1m
+	with_fio fio-random-write --rw=randwrite --bs=4k --io_size=32m
+	with_fio fio-random-read --rw=randread --bs=4k --io_size=32m
+	with_fio fio-fsync --rw=write --bs=4k --io_size=2m --fsync=1
+fi
 cd ..
 rm -rf drupe-bench
