@@ -6,14 +6,21 @@ valid input. Any exception but GuestError is a finding, as is a frame that break
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import struct
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
+from unittest import mock
 
+from drupe.container import files
 from drupe.container.log import parse_line
+from drupe.container.record import Record
+from drupe.container.status import parse_status
 from drupe.errors import GuestError
-from drupe.guest import protocol
+from drupe.guest import figures, protocol
 
 _SEEDS = [
     protocol.hello() + protocol.encode(protocol.Type.READY),
@@ -22,6 +29,11 @@ _SEEDS = [
     protocol.hello() + protocol.encode(protocol.Type.STDIN_CREDIT, protocol.CREDIT.pack(99)),
     protocol.hello() + protocol.encode(protocol.Type.ERROR, protocol.ERROR.pack(2, 4) + b"text"),
     b"2016-10-06T00:17:09.669794202Z stdout F text",
+    b"running 3 unhealthy it says no",
+    b"exited 1 0 1475712345.000000009 2",
+    b"7 1 1000 S 250 1 300 sleep 1000",
+    b"33188 0 0 1234 1475712345 9 1 0\0/etc/passwd\0\0",
+    b"A /added\0C /changed\0D /removed\0",
 ]
 
 
@@ -39,9 +51,33 @@ def one_input(data: bytes) -> None:
                         raise AssertionError(f"unprintable: {text!r}")
     except GuestError:
         pass
+    _texts(data)
     entry = parse_line(data)
     if entry is not None and not entry.time.isprintable():
         raise AssertionError(f"unprintable: {entry.time!r}")
+
+
+def _texts(data: bytes) -> None:
+    """What the guest says of its processes, its files and its end."""
+    text = data.decode("utf-8", "replace")
+    said = parse_status(text)
+    if said is not None and said.ended_ns is not None:
+        dt.datetime.fromtimestamp(said.ended_ns // 1_000_000_000, dt.UTC)
+    if said is not None and said.health is not None and not said.health.output.isprintable():
+        raise AssertionError(f"unprintable: {said.health.output!r}")
+    try:
+        task = figures.parse_task(text)
+        if not (task.command + task.state).isprintable():
+            raise AssertionError(f"unprintable: {task!r}")
+    except GuestError:
+        pass
+    record = Record(Path("/nowhere"))
+    with mock.patch.object(files, "answer", return_value=data):
+        with suppress(GuestError):
+            for found in files.list_directory(record, "/"):
+                assert sum((found.is_dir, found.is_file, found.is_link)) < 2
+        with suppress(GuestError):
+            list(files.changes(record))
 
 
 def mutate(seed: bytes, chance: random.Random) -> bytes:

@@ -128,7 +128,8 @@ def test_status_lines(line: str, status: Status) -> None:
 @pytest.mark.parametrize(
     "line",
     ["", "run", "running x", "running 0 well", "running 0 healthy " + "x" * 513, "exited 256 0 1.0",
-     "exited 1 65 1.000000000", "restarting", "running 0\n"],
+     "exited 1 65 1.000000000", "restarting", "running 0\n",
+     "exited 0 0 253402300800.000000000"],
 )  # fmt: skip
 def test_status_lines_that_no_guest_of_ours_writes(line: str) -> None:
     assert parse_status(line) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -384,8 +385,18 @@ def test_nothing_outside_changes_whatever_comes(
     assert snapshot_outside(outer) == before
     if not archived:
         for path in here.rglob("*"):
-            real = Path(os.path.realpath(path))
-            assert here in (real, *real.parents)
+            if not in_a_circle(path):
+                real = Path(os.path.realpath(path))
+                assert here in (real, *real.parents)
+
+
+def in_a_circle(path: Path) -> bool:
+    """Whether a link leads to itself, which ``realpath`` may take for anything."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def snapshot_outside(outer: Path) -> dict[Path, tuple[object, ...]]:

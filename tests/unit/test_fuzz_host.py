@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,4 +16,12 @@ def test_mutated_input(chance: object, seed: bytes) -> None:
 
 @given(st.binary(max_size=400))
 def test_any_input(data: bytes) -> None:
+    one_input(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"-5 0 0 1 1 0 1 0\0name\0\0", b"exited 0 0 999999999999.000000000"]
+)
+def test_what_was_found(data: bytes) -> None:
+    """A mode below zero, and a time that no calendar knows, are refused and do not confuse."""
     one_input(data)

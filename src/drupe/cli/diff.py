@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from drupe.cli.listing import printable
 from drupe.cli.output import open_store, print_json
 
 DESCRIPTION = """
@@ -37,5 +38,5 @@ def main(args: argparse.Namespace) -> int:
         print_json([change._asdict() for change in found])
         return 0
     for change in found:
-        print(change.kind, change.path)
+        print(change.kind, printable(change.path))
     return 0

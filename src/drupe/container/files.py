@@ -186,9 +186,12 @@ def _infos(output: bytes) -> list[FileInfo]:
 
 def _info(numbers: bytes, name: bytes, target: bytes) -> FileInfo:
     try:
-        mode, uid, gid, size, seconds, nanoseconds, links, _ = map(int, numbers.split(b" "))
+        found = list(map(int, numbers.split(b" ")))
+        mode, uid, gid, size, seconds, nanoseconds, links, _ = found
     except ValueError:
         raise broken("a record of a file that is none") from None
+    if any(abs(number) >= 1 << 63 for number in found) or not 0 <= mode < 1 << 16 or size < 0:
+        raise broken("a record of a file that cannot be")
     return FileInfo(
         os.fsdecode(name),
         mode,

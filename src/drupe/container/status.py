@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 _RUNNING = re.compile(r"running(?: (\d{1,10})(?: (starting|healthy|unhealthy)(?: (.{0,512}))?)?)?")
 _ENDED = re.compile(
-    r"(restarting|exited) (\d{1,3}) (\d{1,2}) (\d{1,12})\.(\d{9})(?: (\d{1,10}))?",
+    r"(restarting|exited) (\d{1,3}) (\d{1,2}) (\d{1,11})\.(\d{9})(?: (\d{1,10}))?",
 )
+"""Of the time, eleven digits: until the year 5138, which all calendars here know."""
 
 
 class Health(NamedTuple):
