@@ -17,7 +17,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,9 +35,10 @@ RESTART, HEALTH, LIMIT, SYSCTL = range(23, 27)
 ARG, ENV, CWD, USER, GROUP, RLIMIT, TERMINAL, START, CAPABILITIES, UMASK, OOM = range(32, 43)
 STDIN, STDIN_EOF, SIGNAL, WINDOW_SIZE, DETACH = range(48, 53)
 KILL, STOP, FILE_UPDATE, STATS = range(64, 68)
-ATTACH = 70
+ATTACH, RELEASE, KILL_ALL = 70, 71, 72
 READY, STARTED, STDOUT, STDERR, CREDIT, EXITED, DONE, ERROR, FIGURES = range(128, 137)
 START_MAIN, START_STDIN, START_DETACHED, START_LOG, START_HELPER = 1, 2, 4, 8, 16
+START_HELD, START_FILES = 32, 64
 STAGE_PROTOCOL, STAGE_BOOT, STAGE_PROCESS, STAGE_EXEC, STAGE_REQUEST = range(1, 6)
 
 PATH = b"PATH=/usr/local/bin:/usr/bin:/bin"
@@ -205,7 +206,9 @@ def failure(payload: bytes) -> GuestError:
 class Guest:
     """One fake guest."""
 
-    def __init__(self, binary: Path, folder: Path, *, log: bool = True) -> None:
+    def __init__(
+        self, binary: Path, folder: Path, *, log: bool = True, streams: Sequence[int] = ()
+    ) -> None:
         self.folder = folder
         self.control = folder / "control"
         self.status = folder / "status"
@@ -217,6 +220,7 @@ class Guest:
         files = [listener.detach(), os.open(self.status, append, 0o600)]
         if log:
             files.append(os.open(self.log, append, 0o600))
+        files += streams
         # They must be 3, 4, 5 in the program: the shell moves them down from above.
         ends = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in files]
         moves = " ".join(f"{3 + i}<&{fd} {fd}<&-" for i, fd in enumerate(ends))
@@ -1351,3 +1355,109 @@ def test_nothing_to_attach_to(guest: Guest) -> None:
     assert session.error() == GuestError(STAGE_REQUEST, 3, "no main process to attach to")
     session.close()
     first.close()
+
+
+# A main process that is held, with the host's own files
+
+
+@dataclasses.dataclass
+class Held:
+    """A guest whose main process waits, and our ends of its streams."""
+
+    guest: Guest
+    streams: tuple[int, ...]
+
+    def start(self, *args: str, **options: object) -> None:
+        first = self.guest.boot()
+        flags = START_MAIN | START_DETACHED | START_HELD | START_FILES
+        first.start(*args, flags=flags, **options)  # type: ignore[arg-type]
+        first.close()
+
+    def release(self) -> Session:
+        session = self.guest.session()
+        session.send(frame(RELEASE))
+        return session
+
+
+@pytest.fixture
+def held(binary: Path, tmp_path: Path) -> Iterator[Held]:
+    pairs = [os.pipe() for _ in range(3)]
+    theirs = (pairs[0][0], pairs[1][1], pairs[2][1])
+    held = Held(Guest(binary, tmp_path, streams=theirs), (pairs[0][1], pairs[1][0], pairs[2][0]))
+    yield held
+    for descriptor in held.streams:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    if held.guest.process.poll() is None:
+        held.guest.process.terminate()
+    held.guest.ended()
+    assert held.guest.stderr() == ""
+
+
+def read_all(descriptor: int) -> bytes:
+    pieces = b""
+    while piece := os.read(descriptor, 65536):
+        pieces += piece
+    return pieces
+
+
+def test_a_held_process_waits_and_has_the_hosts_files(held: Held, tmp_path: Path) -> None:
+    held.start("sh", "-c", f"echo ran >{tmp_path}/ran; cat; echo err >&2; exit 7")
+    assert held.guest.status.read_text().endswith("created\n")
+    time.sleep(0.2)
+    assert not (tmp_path / "ran").exists()
+    session = held.release()
+    session.expect(STARTED)
+    os.write(held.streams[0], b"in")
+    os.close(held.streams[0])
+    assert (read_all(held.streams[1]), read_all(held.streams[2])) == (b"in", b"err\n")
+    assert held.guest.ended() == 7
+    lines = held.guest.status.read_text().splitlines()
+    assert lines[-2] == "running 0"
+    assert lines[-1].startswith("exited 7 0 ")
+
+
+def test_a_held_process_that_is_killed_ends_the_container(held: Held) -> None:
+    held.start("true")
+    session = held.guest.session()
+    session.send(frame(KILL, struct.pack("<I", signal.SIGTERM)))
+    session.expect(DONE)
+    assert held.guest.ended() == 128 + signal.SIGTERM
+
+
+def test_a_held_program_that_is_missing_is_told_at_once(held: Held) -> None:
+    with pytest.raises(GuestError) as caught:
+        held.start("/nowhere/program")
+    assert (caught.value.stage, caught.value.number) == (STAGE_EXEC, errno.ENOENT)
+
+
+def test_nobody_is_released_twice(held: Held) -> None:
+    held.start("sleep", "100")
+    held.release().expect(STARTED)
+    error = held.release().error()
+    assert (error.stage, error.text) == (STAGE_REQUEST, "no main process is held")
+    session = held.guest.session()
+    session.send(frame(KILL_ALL, struct.pack("<I", signal.SIGKILL)))
+    assert held.guest.ended() == 128 + signal.SIGKILL
+
+
+def test_output_waits_for_a_host_that_reads_late(held: Held) -> None:
+    held.start("sh", "-c", "head -c 2000000 /dev/zero")
+    held.release().expect(STARTED)
+    time.sleep(0.5)
+    assert len(read_all(held.streams[1])) == 2_000_000
+    assert held.guest.ended() == 0
+
+
+def test_a_host_that_reads_no_more_breaks_the_pipe(held: Held) -> None:
+    held.start("sh", "-c", "while echo line; do :; done 2>/dev/null; exit 9")
+    os.close(held.streams[1])
+    held.release().expect(STARTED)
+    assert held.guest.ended() in {9, 128 + signal.SIGPIPE}
+
+
+@pytest.mark.parametrize("flags", [START_HELD, START_FILES | START_MAIN])
+def test_only_a_detached_main_process_is_held(booted: Guest, flags: int) -> None:
+    session = booted.session()
+    session.send(frame(ARG, b"true") + frame(START, struct.pack("<I", flags)))
+    assert session.error().stage == STAGE_PROTOCOL
