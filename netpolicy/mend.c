@@ -8,8 +8,10 @@
  *   it, so that the guest waits for an answer until it gives up.
  * - Data that a socket does not take is thrown away, and the guest finds out by a
  *   timer. A socket that is full for a moment is waited for instead.
- * - The guest may send as much as the peer would take, whether the socket before it
- *   has room for that or not. It is told no more than there is.
+ * - The guest may send as much as the peer would take at some moment, whether the
+ *   socket before it has room for that or not, and does not hear when it is more
+ *   again: where that is less than a segment, it waits for a timer. It may send what
+ *   there is room for instead, ahead of a peer that is slow.
  */
 #define _GNU_SOURCE
 #include "mend.h"
@@ -36,7 +38,8 @@
 #define ACK		0x10
 
 #define PATIENCE_US	20000
-#define WINDOW_LEAST	65536U	/* what passt would not tell to be more, later */
+#define WINDOW_AHEAD	(1U << 20)
+#define WINDOW_LEAST	(64U << 10)	/* a segment, whose room is waited for */
 
 /* Sets ACK beside RST, and takes it into account in the checksum */
 static void acknowledge(uint8_t *tcp)
@@ -140,7 +143,9 @@ void mend_window(int fd, void *told, socklen_t size)
 		room = 0;
 	room -= room / 8;	/* a socket counts more than the data */
 	if (room < WINDOW_LEAST)
-		room = WINDOW_LEAST;
+		room = info->tcpi_snd_wnd ? WINDOW_LEAST : 0;
+	if (info->tcpi_snd_wnd < WINDOW_AHEAD)
+		info->tcpi_snd_wnd = WINDOW_AHEAD;
 	if (info->tcpi_snd_wnd > room)
 		info->tcpi_snd_wnd = room;
 }

@@ -232,3 +232,33 @@ def test_readiness_is_told(enforcer: Path) -> None:
     os.close(tells)
     with os.fdopen(told, "rb") as read:
         assert read.read() == b"+"
+
+
+WINDOW = """
+import json, socket, struct
+server = socket.socket(); server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+server.bind(("127.0.0.1", 0)); server.listen()
+peer = socket.socket(); peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+peer.connect(server.getsockname()); other, _ = server.accept(); peer.setblocking(False)
+def window():
+    info = peer.getsockopt(socket.SOL_TCP, socket.TCP_INFO, 232)
+    return struct.unpack_from("I", info, 228)[0]
+buffer = peer.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+told = [window()]
+for _ in range(100000):
+    try:
+        peer.send(bytes(4096))
+    except BlockingIOError:
+        break
+told.append(window())
+print(json.dumps([buffer, told]))
+"""
+
+
+def test_a_guest_may_send_what_there_is_room_for(enforcer: Path) -> None:
+    """Not what the peer takes at the moment, which is less than a segment here."""
+    done = run(enforcer, "host 0 65535", WINDOW)
+    assert done.returncode == 0, done.stderr
+    buffer, (empty, full) = json.loads(done.stdout)
+    assert 65536 <= empty <= buffer
+    assert full <= 65536 < empty
