@@ -336,17 +336,17 @@ def test_networks_share_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     program = tmp_path / "passt"
     program.write_bytes(b"")
-    first, other = Tables(program, ipv6=True), Tables(program, ipv6=True)
+    first, other = Tables(program, ["-6"]), Tables(program, ["-6"])
     for each in (first, other):
         assert each.inherit == (each.descriptor,)
         os.write(each.descriptor, b"tables")
         each.keep()
         each.close()
         assert not each.inherit
-    third, without = Tables(program, ipv6=True), Tables(program, ipv6=False)
+    third, without = Tables(program, ["-6"]), Tables(program, ["-4"])
     assert os.read(third.descriptor, 100) == b"tables"
     without.keep()
     assert len(list((tmp_path / "cache/drupe/passt").iterdir())) == 1
     third.close()
     without.close()
-    assert not Tables(tmp_path / "nothing", ipv6=True).inherit
+    assert not Tables(tmp_path / "nothing", []).inherit

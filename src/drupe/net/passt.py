@@ -78,7 +78,8 @@ class UserNetwork:
         self._told = told
         _widen(ours)
         self.descriptor = ours.detach()
-        self._tables = Tables(program, ipv6=bool(wanted.ipv6))
+        usual = wanted._replace(ports=(), resolvers=())
+        self._tables = Tables(program, _command_line(program, usual, Path(), 0))
         try:
             with its:
                 _widen(its)

@@ -8,6 +8,8 @@ has its own, which is no error.
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,14 +24,14 @@ class Tables:
         descriptor: of the file; -1: there can be none.
     """
 
-    def __init__(self, program: Path, *, ipv6: bool) -> None:
-        """Opens it, for this passt and what it is told to do."""
+    def __init__(self, program: Path, told: Sequence[str]) -> None:
+        """Opens it, for this passt and what each of its kind is told to do."""
         self.descriptor = -1
         self._new: Path | None = None
         with suppress(OSError, HostError):
             there = program.stat()
-            family = "46" if ipv6 else "4"
-            name = f"{there.st_ino:x}-{there.st_size:x}-{there.st_mtime_ns:x}-{family}"
+            words = zlib.crc32("\0".join(told).encode())
+            name = f"{there.st_ino:x}-{there.st_size:x}-{there.st_mtime_ns:x}-{words:x}"
             path = cache_home() / "passt" / name
             try:
                 self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
