@@ -133,17 +133,15 @@ static int mount_file(const struct boot_mount *wanted, int place, struct reason 
 static int seed(int root, const struct boot_mount *wanted, int place, struct reason *reason)
 {
 	int error = 0, now = place_open(root, wanted->text.target);
+	int to = now < 0 ? -1 : openat(now, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (now >= 0 && seed_wanted(now)) {
-		int to = openat(now, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		error = to < 0 ? errno : seed_copy(place, to);
-		if (to >= 0)
-			close(to);
-		if (error)
-			reason_give(reason, error, "failed to copy what is in '%.200s'",
-				    wanted->text.target);
-	}
+	if (to >= 0 && seed_wanted(to))
+		error = seed_copy(place, to);
+	if (error)
+		reason_give(reason, error, "failed to copy what is in '%.200s'",
+			    wanted->text.target);
+	if (to >= 0)
+		close(to);
 	if (now >= 0)
 		close(now);
 	return error;

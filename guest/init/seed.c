@@ -11,10 +11,12 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define MOST_DEPTH	200	/* each level takes descriptors */
 #define CHUNK		(1 << 20)
+#define MARK		"user.drupe.unfinished"
 
 static bool is_dots(const char *name)
 {
@@ -36,6 +38,10 @@ int seed_wanted(int directory)
 	DIR *entries = list(directory);
 	struct dirent *entry = NULL;
 
+	if (entries && fgetxattr(directory, MARK, NULL, 0) >= 0) {
+		closedir(entries);
+		return 1;
+	}
 	if (!entries)
 		return 0;
 	do
@@ -48,7 +54,7 @@ int seed_wanted(int directory)
 static int copy_data(int from, int to, const char *name)
 {
 	int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int out = openat(to, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	ssize_t moved = in < 0 || out < 0 ? -1 : 1;
 
 	while (moved > 0)
@@ -60,6 +66,12 @@ static int copy_data(int from, int to, const char *name)
 	return (int)moved;
 }
 
+/* Something may be there from a copy that came to no end */
+static int unless_there(int failed)
+{
+	return failed < 0 && errno == EEXIST ? 0 : failed;
+}
+
 static int copy_link(int from, int to, const char *name)
 {
 	char target[PATH_MAX];
@@ -68,7 +80,7 @@ static int copy_link(int from, int to, const char *name)
 	if (size < 0)
 		return -1;
 	target[size] = 0;
-	return symlinkat(target, to, name);
+	return unless_there(symlinkat(target, to, name));
 }
 
 static int copy_all(int from, int to, int depth);
@@ -82,7 +94,7 @@ static int copy_directory(int from, int to, const char *name, int depth)
 		return -1;
 	}
 	in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (in >= 0 && mkdirat(to, name, 0700) == 0)
+	if (in >= 0 && unless_there(mkdirat(to, name, 0700)) == 0)
 		out = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (out >= 0)
 		failed = copy_all(in, out, depth + 1);
@@ -119,7 +131,7 @@ static int copy_one(int from, int to, const char *name, int depth)
 	else if (S_ISLNK(st.st_mode))
 		failed = copy_link(from, to, name);
 	else
-		failed = mknodat(to, name, st.st_mode, st.st_rdev);
+		failed = unless_there(mknodat(to, name, st.st_mode, st.st_rdev));
 	return failed ? failed : copy_attributes(to, name, &st);
 }
 
@@ -141,7 +153,10 @@ int seed_copy(int from, int to)
 {
 	struct stat st;
 
+	if (fsetxattr(to, MARK, "", 0, 0) < 0 && errno != EOPNOTSUPP)
+		return errno;
 	if (copy_all(from, to, 0) < 0 || fstat(from, &st) < 0)
 		return errno;
+	fremovexattr(to, MARK);
 	return copy_attributes(to, ".", &st) < 0 ? errno : 0;
 }

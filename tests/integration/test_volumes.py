@@ -56,6 +56,22 @@ def test_the_first_use_copies_what_the_image_has(cli: Cli) -> None:
     cli("volume", "rm", "programs")
 
 
+def test_a_first_use_that_was_cut_off_is_made_good(cli: Cli) -> None:
+    count = "ls /bin | wc -l; cmp /bin/busybox /proc/self/exe && readlink /bin/sh"
+    wanted = cli.out("run", "--rm", "busybox", "sh", "-c", count)
+    cli("volume", "create", "programs")
+    place = Path(json.loads(cli.out("volume", "inspect", "programs"))[0]["mountpoint"])
+    (place / "busybox").write_bytes(b"half")
+    (place / "ls").symlink_to("busybox")
+    os.setxattr(place, "user.drupe.unfinished", b"")
+    run = ("-v", "programs:/bin", "busybox", "sh", "-c", count)
+    # Whoever comes second waits for the first.
+    both = [cli.start("run", "--rm", *run) for _ in range(2)]
+    assert [one.communicate()[0].decode().rstrip() for one in both] == [wanted] * 2
+    assert os.listxattr(place) == []
+    cli("volume", "rm", "programs")
+
+
 def test_anonymous_volumes_go_with_their_container_if_asked(cli: Cli) -> None:
     cli("run", "--rm", "-v", "/v", "busybox", "touch", "/v/f")
     assert names(cli) == []

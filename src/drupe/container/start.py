@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from drupe.container import layer, lifecycle
@@ -228,10 +228,15 @@ def _start(
     flags = StartFlag.MAIN
     flags |= StartFlag.DETACHED * detached | StartFlag.LOG * spec.log
     frames = process_frames(main, flags)
-    session = start_machine(record, spec, platform or find_platform(spec.platform), on_step)
+    with _first_use(spec):
+        session = start_machine(record, spec, platform or find_platform(spec.platform), on_step)
+        try:
+            send_frames(record, session, frames)
+            await_boot(record, session, on_step)
+        except BaseException:
+            session.close()
+            raise
     try:
-        send_frames(record, session, frames)
-        await_boot(record, session, on_step)
         _await_main(record, session)
         tell_members(record, spec)
         on_step("main")
@@ -239,6 +244,15 @@ def _start(
         session.close()
         raise
     return session
+
+
+def _first_use(spec: ContainerSpec) -> AbstractContextManager[None]:
+    seeded = [volume.name for volume in spec.volumes if volume.name and volume.seeded]
+    if not seeded:
+        return nullcontext()
+    from drupe.container.volumes import first_use
+
+    return first_use(seeded)
 
 
 def _await_main(record: Record, session: Session) -> None:

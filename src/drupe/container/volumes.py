@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -35,12 +35,14 @@ class NamedVolume(NamedTuple):
         labels: the user's own notes.
         created_ns: time of creation, since the epoch.
         anonymous: made for one container, which removes it with itself if asked to.
+        used: a container has booted with it: what it gets of an image, it has.
     """
 
     name: str
     labels: dict[str, str]
     created_ns: int
     anonymous: bool = False
+    used: bool = False
 
     @property
     def directory(self) -> Path:
@@ -101,6 +103,27 @@ def obtain(
         finally:
             shutil.rmtree(new, ignore_errors=True)
     return volume
+
+
+@contextmanager
+def first_use(names: Iterable[str]) -> Iterator[None]:
+    """Keeps others from volumes that are used for the first time, until the end of the block.
+
+    They would see a part of what a volume gets of an image, or copy into it, too.
+
+    Raises:
+        NotFoundError: there is no such volume.
+    """
+    with ExitStack() as stack:
+        new = []
+        for name in sorted(set(names)):  # two that have several wait for each other in one order
+            if not find(name).used:
+                stack.enter_context(locked(_home() / name / "lock"))
+                new.append(name)
+        yield
+        for name in new:
+            used = find(name)._replace(used=True)
+            atomic.write_json(_home() / name / _RECORD, schema.encode(used))
 
 
 def find(name: str) -> NamedVolume:
