@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 import drupe
+from drupe.container.processes import machine_processes
 from drupe.limits.hierarchy import find_roots
 from drupe.platform.registry import NAMES, VARIABLE
 from tests.conftest import Home
@@ -913,3 +914,22 @@ def test_the_network_of_an_engine(engine: Engine, bundle: Bundle, namespace: str
     assert "inet6 2001:db8::2/64" in ended.out
     assert "default via 198.51.100.1 dev eth0" in ended.out
     assert ended.out.endswith("1400\nhello\nhello\n")
+
+
+@each_platform
+def test_what_its_kernel_is_left_with(engine: Engine, bundle: Bundle) -> None:
+    bundle.write("sleep", "100")
+    made = engine.create()
+    engine("start", "one")
+    for pid in machine_processes(made.pid):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        status = dict(line.split(":", 1) for line in lines)
+        for name in ("CapPrm", "CapEff", "CapBnd"):  # CAP_DAC_OVERRIDE, CAP_FOWNER
+            assert int(status[name], 16) == 0b1010, name
+        assert int(status["CapAmb"], 16) == int(status["CapInh"], 16) == 0
+        assert (status["NoNewPrivs"].strip(), status["Seccomp"].strip()) == ("1", "2")
+        for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
+            its, ours = (Path(f"/proc/{who}/ns/{kind}").readlink() for who in (pid, "self"))
+            assert its != ours, kind
+    engine("kill", "one", "KILL")
+    made.wait()
