@@ -216,6 +216,23 @@ def test_a_running_container_is_removed_by_force_only(
     assert contents(store) == []
 
 
+def test_a_name_that_goes_meanwhile_does_not_break_a_removal(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, other = make(store, "a"), make(store, "b")
+    read = Path.readlink
+
+    def freed(link: Path) -> Path:
+        if link.name == "b":
+            link.unlink(missing_ok=True)
+        return read(link)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "readlink", freed)
+        store.remove(record)
+    assert [one.id for one in store.list()] == [other.id]
+
+
 def test_another_containers_name_is_not_taken_away(store: Store) -> None:
     record = make(store)
     link = store._names / "it"

@@ -276,8 +276,12 @@ class Store:
 
     def _names_of(self, record: Record) -> Sequence[Path]:
         """Links to a container: one more than its name where ``rename`` was killed."""
-        links = [link for link in self._names.iterdir() if link.is_symlink()]
-        return [link for link in links if link.readlink().name == record.id]
+        links = []
+        for link in self._names.iterdir():
+            with suppress(OSError):  # another command has freed it in between; or it is no link
+                if link.readlink().name == record.id:
+                    links.append(link)
+        return links
 
 
 def _volumes_of(record: Record, *, volumes: bool) -> Sequence[str]:
