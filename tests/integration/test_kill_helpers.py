@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.house import SLEEP, House
 from tests.house import house as house  # noqa: PLC0414 (a fixture)
 from tests.house import pantry as pantry  # noqa: PLC0414 (a fixture)
@@ -63,8 +61,7 @@ def test_the_holder_of_a_network(house: House, cli: Cli) -> None:
     house.check_cleared("all")
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.02])
-def test_each_process_of_a_machine_with_a_share(house: House, cli: Cli, moment: float) -> None:
+def test_each_process_of_a_machine_with_a_share(house: House, cli: Cli) -> None:
     """The broker among them: whichever is killed, the container ends or goes on, and goes whole."""
     cli("run", "-d", "--name", "c", "-v", "data:/data", *SLEEP)
     for place in range(8):
@@ -72,7 +69,7 @@ def test_each_process_of_a_machine_with_a_share(house: House, cli: Cli, moment: 
         if place >= len(process):
             break
         busy = cli.start("exec", "c", "sh", "-c", WRITE)
-        time.sleep(0.2 + moment)
+        time.sleep(0.2)
         os.kill(process[place], signal.SIGKILL)
         time.sleep(0.2)
         busy.kill()
