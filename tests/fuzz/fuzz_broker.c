@@ -13,6 +13,7 @@
 /* The whole broker, so that what is static in it can be looked at */
 #include "broker.c"
 #include "nodes.c"
+#include "handles.c"
 
 #define SHARES		2
 #define MEMORY_SIZE	(1UL << 20)
@@ -169,7 +170,7 @@ static void check_nodes(void)
 	for (i = ROOT_FIRST; i < node_top; i++)
 		if (nodes[i].share != NO_SHARE && nodes[i].parent)
 			children[nodes[i].parent]++;
-	for (i = 1; i < handle_top; i++) {
+	for (i = 1; i < top; i++) {
 		if (handles[i].fd < 0)
 			continue;
 		expect(handles[i].node < node_top, "a handle of nothing");
