@@ -34,9 +34,6 @@ GOAL_COUNT = 100
 SETTLE_S = 3.0
 """How long all are left alone before anything is measured."""
 
-_PATIENCE_S = (0.5, 1.0, 2.0, 4.0)
-"""How long a runtime is waited for between attempts to remove a container."""
-
 _PROGRAM = ["/bin/busybox", "sleep", "1000000"]
 _PEERS = ("crun", "runc", "runsc")
 
@@ -115,16 +112,7 @@ class Runtime(Side):
 
     def end(self, container: str) -> None:
         """Kills it, removes its state."""
-        for patience_s in (*_PATIENCE_S, None):
-            try:
-                _quietly([*self._peer.delete, container])
-            except subprocess.CalledProcessError:
-                # runsc on a busy host: what it has killed has not ended yet
-                if patience_s is None:
-                    raise
-                time.sleep(patience_s)
-            else:
-                return
+        _quietly([*self._peer.delete, container])
 
     def processes(self, container: str) -> set[int]:
         """The runtime's own, which name it, and the program's."""
@@ -193,7 +181,8 @@ def _find_peers(stack: ExitStack, say: Callable[[str], None]) -> list[Side]:
 
 def _measure(side: Side, count: int) -> dict[str, object]:
     """Starts so many, measures, ends them."""
-    names = [f"drupe-bench-{os.getpid()}-{number}" for number in range(count)]
+    # None begins as another one does: runsc takes that for short
+    names = [f"drupe-bench-{os.getpid()}-{number:03}" for number in range(count)]
     started: list[str] = []
     available = _available_bytes()
     try:
