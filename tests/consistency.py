@@ -68,7 +68,7 @@ def leftovers(home: Home) -> list[str]:
         *_leftover_containers(home.state),
         *_leftover_images(store),
         *_leftover(home.state / "networks", "network.json", "members", "holder.json"),
-        *_leftover(home.data / "volumes", "volume.json", "_data"),
+        *_leftover(home.data / "volumes", "volume.json", "_data", "lock"),
     ]
 
 
