@@ -241,6 +241,42 @@ static unsigned int await(unsigned int taken)
 	}
 }
 
+/*
+ * May @slot wait until @last is answered? The guest goes on after a close
+ * without an answer. An open of the same file wants to know what that saw.
+ */
+static int can_wait(const volatile struct shares_slot *slot,
+		    const volatile struct shares_slot *last)
+{
+	switch (slot->header.opcode) {
+	case FUSE_RELEASE:
+	case FUSE_RELEASEDIR:
+	case FUSE_FORGET:
+		return slot->header.nodeid != last->header.nodeid;
+	}
+	return 0;
+}
+
+/* What was asked meanwhile; the last of it is most often what somebody waits for */
+static void serve_all(unsigned int taken, unsigned int asked)
+{
+	struct shares_slot *slots[SHARES_SLOTS], *last;
+	unsigned int count = asked - taken, i;
+
+	for (i = 0; i < count; i++) {
+		unsigned char at = ((volatile unsigned char *)area->order)
+				   [(taken + i) % SHARES_SLOTS];
+
+		slots[i] = &area->slots[at % SHARES_SLOTS];
+	}
+	last = slots[count - 1];
+	for (i = 0; i < count; i++)
+		if (!can_wait(slots[i], last))
+			serve_one(slots[i]);
+	for (i = 0; i < count; i++)
+		serve_one(slots[i]);
+}
+
 static void __attribute__((noreturn)) serve(void)
 {
 	unsigned int taken = 0, asked;
@@ -249,12 +285,8 @@ static void __attribute__((noreturn)) serve(void)
 		asked = await(taken);
 		if (asked - taken > SHARES_SLOTS)
 			taken = asked - SHARES_SLOTS;
-		for (; taken != asked; taken++) {
-			unsigned char slot = ((volatile unsigned char *)area->order)
-					     [taken % SHARES_SLOTS];
-
-			serve_one(&area->slots[slot % SHARES_SLOTS]);
-		}
+		serve_all(taken, asked);
+		taken = asked;
 	}
 }
 

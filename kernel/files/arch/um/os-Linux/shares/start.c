@@ -23,10 +23,11 @@
 
 #define STACK_SIZE	(512 << 10)
 #define SLEEP_NS	1000000L	/* then the kernel does something else */
-#define TAKE_CYCLES	10000UL		/* a broker that runs takes a request in less */
+#define TAKE_CYCLES	100000UL	/* a broker that has a processor takes a request in less */
 #define WAKE_CYCLES	300000UL	/* until it runs on another processor */
 #define LONG_STREAK	64
-#define HOLIDAY		2048
+#define SHORT_HOLIDAY	32
+#define LONG_HOLIDAY	4096
 
 int shares_count;
 static int broker_pid;
@@ -110,10 +111,13 @@ void shares_count_up(struct shares_area *area)
  * which then sleeps: two switches of the host. When many requests follow each
  * other, it is tried on another one, where it looks for requests, and the
  * kernel for answers, without sleeping: no switch at all. That needs a
- * processor that nobody else wants. If the broker does not take a request at
- * once, it has none, and that is not tried for a while.
+ * processor that nobody else wants. If the broker does not take a request
+ * soon, somebody else has it, and that is not tried for a while: each time
+ * twice as long, unless it has been of use for longer in between.
  */
 static int holiday;		/* requests until that is tried again */
+static int next_holiday = SHORT_HOLIDAY;
+static int useful;		/* requests that were answered that way since the last */
 static int streak;		/* requests that came right after the one before */
 static unsigned long last;	/* when an answer came */
 
@@ -148,6 +152,18 @@ static int state_of(struct shares_slot *slot)
 	return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
 }
 
+static void give_way(struct shares_area *area)
+{
+	if (useful > next_holiday)
+		next_holiday = SHORT_HOLIDAY;
+	else if (next_holiday < LONG_HOLIDAY)
+		next_holiday *= 2;
+	holiday = next_holiday;
+	useful = 0;
+	streak = 0;
+	area->brisk = 0;
+}
+
 static int spin(struct shares_area *area, struct shares_slot *slot, int woken)
 {
 	unsigned long begin = broker_cycles(), passed = 0;
@@ -160,11 +176,10 @@ static int spin(struct shares_area *area, struct shares_slot *slot, int woken)
 		__builtin_ia32_pause();
 		passed = broker_cycles() - begin;
 	}
-	if (state == SHARES_ASKED) {
-		area->brisk = 0;
-		holiday = HOLIDAY;
-		streak = 0;
-	}
+	if (state == SHARES_ASKED)
+		give_way(area);
+	else
+		useful++;
 	return state == SHARES_ANSWERED;
 }
 
