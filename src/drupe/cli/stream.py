@@ -7,15 +7,12 @@ import signal
 from contextlib import ExitStack
 
 from drupe.cli import terminal
-from drupe.cli.foreground import DETACH_KEYS
 from drupe.errors import SpecError
 from drupe.guest.pump import Streams, parse_detach_keys, pump
 from drupe.guest.session import Session
 
 
-def attach(
-    session: Session, *, stdin: bool, tty: bool, detach_keys: str = DETACH_KEYS
-) -> int | None:
+def attach(session: Session, *, stdin: bool, tty: bool, detach_keys: str) -> int | None:
     """Runs until the session's process ends; its status, or None if it was detached from."""
     with ExitStack() as stack:
         keys = detach_bytes(detach_keys) if tty and stdin else b""
