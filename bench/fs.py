@@ -75,9 +75,8 @@ def _image_roots(rounds: int) -> dict[str, list[Sample]]:
                 [launcher, "import", "-", name], stdin=tar.stdout, check=True, capture_output=True
             )
         stack.callback(subprocess.run, [launcher, "rmi", name], check=True, capture_output=True)
-        script = "/bench/readonly.sh"
-        inside = ["bash", script, "/usr"]
-        mount = f"{PROGRAMS / 'readonly.sh'}:{script}:ro"
+        inside = ["bash", f"{_PROGRAMS_INSIDE}/readonly.sh", "/usr"]
+        mount = f"{PROGRAMS}:{_PROGRAMS_INSIDE}:ro"
         commands = {
             "native": ["bash", str(PROGRAMS / "readonly.sh"), str(root / "usr")],
             "um image": [launcher, "run", "--rm", "-m", "1g", "-v", mount, name, *inside],

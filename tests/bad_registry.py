@@ -10,8 +10,9 @@ import json
 import os
 import re
 import socket
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from drupe.oci.manifest import OCI_CONFIG, OCI_LAYER
@@ -134,3 +135,17 @@ class BadRegistry(http.server.ThreadingHTTPServer):
             return left[0] >= 0 and trick(handler)
 
         self.trick(path, some)
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[BadRegistry]:
+    """One that serves, and does nothing wrong until it is told a trick."""
+    server = BadRegistry()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -2,20 +2,14 @@
 # Works on a tree of many small files, and on one large file, in the directory that is named; prints
 # a figure and its milliseconds a line.
 set -eu
+# shellcheck source=bench/programs/measure.sh
+. "${BASH_SOURCE%/*}/measure.sh"
 cd "$1"
 files=${2:-5000}
 rm -rf drupe-bench
 mkdir drupe-bench
 cd drupe-bench
 export HOME="$PWD" GIT_CONFIG_NOSYSTEM=1
-
-measure() {
-	local begin end
-	begin=$(date +%s%N)
-	eval "$2" >/dev/null 2>&1
-	end=$(date +%s%N)
-	echo "$1 $(((end - begin) / 1000)) us"
-}
 
 large='
 import os, random, sys

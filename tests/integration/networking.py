@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 
+from tests.integration.conftest import Cli
+
 SERVE = "mkdir /srv; echo served >/srv/f; exec httpd -f -p 80 -h /srv"
+
+
+def alone(cli: Cli, script: str, namespaces: str = "-n") -> subprocess.CompletedProcess[bytes]:
+    """Runs a script where there is no network but what it makes."""
+    return subprocess.run(
+        ["unshare", namespaces, "sh", "-c", script],
+        env=cli.env,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:

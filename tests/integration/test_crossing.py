@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.bad_registry import BadRegistry
+from tests.bad_registry import BadRegistry, serving
 from tests.faults import MOST
 from tests.house import SLEEP, House
 from tests.house import house as house  # noqa: PLC0414 (a fixture)
@@ -102,19 +101,14 @@ def test_two_starts(house: House, cli: Cli) -> None:
 @pytest.fixture
 def registry() -> Iterator[BadRegistry]:
     """One that does nothing wrong, slowly."""
-    server = BadRegistry()
 
     def wait(_: object) -> bool:
         time.sleep(0.3)
         return False
 
-    server.trick("/v2/x/blobs/.*", wait)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        server.trick("/v2/x/blobs/.*", wait)
+        yield server
 
 
 @pytest.mark.timeout(0)

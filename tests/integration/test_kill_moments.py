@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.bad_registry import BadRegistry
+from tests.bad_registry import BadRegistry, serving
 from tests.faults import Fault, Faults
 from tests.faults import faults as faults  # noqa: PLC0414 (a fixture)
 from tests.faults import faults_library as faults_library  # noqa: PLC0414 (a fixture)
@@ -104,13 +103,8 @@ def test_what_a_verb_has_forked_is_killed(
 @pytest.fixture
 def registry() -> Iterator[BadRegistry]:
     """One that does nothing wrong."""
-    server = BadRegistry()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 @pytest.mark.timeout(0)

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Cli
-from tests.integration.networking import SERVE, eventually, fetch, free_port
+from tests.integration.networking import SERVE, alone, eventually, fetch, free_port
 
 if shutil.which("passt") is None:
     pytest.fail("no passt: run tools/setup.sh", pytrace=False)
@@ -281,13 +280,7 @@ try {drupe} --net-allow host:82 --net-allow none
 try {drupe} --net-allow '[2001:db8:1::/64]:83'
 kill $pids
 """
-    done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", script],
-        env=cli.env,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = alone(cli, script)
     assert done.stdout.decode().splitlines() == [
         "outside outside no outside ",
         "outside no no no ",
@@ -346,13 +339,7 @@ python3 -c '{RESOLVER}' & trap "kill $!" EXIT
 sleep 0.5
 {drupe} python3 -c '{ASK}'
 """
-    done = subprocess.run(
-        ["unshare", "-nm", "sh", "-c", script],
-        env=cli.env,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = alone(cli, script, "-nm")
     assert done.stdout.split() == [b"192.0.2.53", b"::35", b"192.0.2.53"], done.stderr
 
 
@@ -381,13 +368,7 @@ ip link set near up
 ip link set far up
 publish
 """
-    done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", script],
-        env=cli.env,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = alone(cli, script)
     assert done.stdout.split() == [b"served", b"refused", b"served", b"served"], done.stderr
     assert b"no interface of this host has an IPv6 address of its link" in done.stderr
 
@@ -423,13 +404,7 @@ $there ip addr add 198.51.100.9/24 dev net7
     ping -c 1 -W 1 198.51.100.1 >/dev/null || echo the host is not'
 ip -o link show type macvlan
 """
-    done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", script],
-        env=cli.env,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = alone(cli, script)
     told = done.stdout.decode().splitlines()
     assert told[0].startswith("default via 198.51.100.1 dev net7"), done.stderr
     assert told[-9:-5] == ["1400", "02:00:5e:10:00:07", "reached", "status 125"]

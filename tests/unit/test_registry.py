@@ -32,7 +32,7 @@ from drupe.registry.credentials import (
     forget_credentials,
     store_credentials,
 )
-from tests.bad_registry import CONTENT, BadRegistry, Handler, Trick, sha256
+from tests.bad_registry import CONTENT, BadRegistry, Handler, Trick, serving, sha256
 from tests.conftest import Home
 from tests.erofs_reader import read_image
 
@@ -46,13 +46,8 @@ def registry(
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
     monkeypatch.setattr(transport, "_PAUSE_S", 0.01)
     monkeypatch.setattr(transport, "TIMEOUT_S", 2.0)
-    server = BadRegistry()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 LAYER = r"/v2/x/blobs/.*"
@@ -328,20 +323,13 @@ def redirect(to: str) -> Trick:
 
 def test_redirects_are_followed_without_our_name(registry: BadRegistry) -> None:
     store_credentials(registry.name.partition("/")[0], Credentials("me", "secret"))
-    other = BadRegistry()
-    other.blobs = registry.blobs
-    thread = threading.Thread(target=other.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving() as other:
+        other.blobs = registry.blobs
         needs_password(registry)
         to = f"http://127.0.0.1:{other.server_port}/v2/x/blobs/{registry.layer}"
         registry.trick(f"/v2/x/blobs/{registry.layer}", redirect(to))
         pulled(registry)
         assert other.authorizations == [None]
-    finally:
-        other.shutdown()
-        thread.join()
-        other.server_close()
 
 
 @pytest.mark.parametrize(

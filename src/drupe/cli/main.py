@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from drupe._linux.standard import open_standard_descriptors
 from drupe.cli.aliases import shortened
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def main() -> None:
     """The entry point; ends the process."""
     # Imports make much that stays: looking for garbage in between takes a tenth of their time.
     gc.set_threshold(_GARBAGE_THRESHOLD)
-    _open_standard_descriptors()
+    open_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names need not be UTF-8
@@ -121,15 +122,6 @@ def main() -> None:
         sys.stderr.flush()
     # Nothing is left to do, and taking the interpreter down in order takes 5 ms.
     os._exit(status)
-
-
-def _open_standard_descriptors() -> None:
-    """Puts /dev/null where the caller closed one: no file of drupe's may take its number."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
 
 
 def _mind_interrupts() -> None:

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 
+from drupe._linux.standard import open_standard_descriptors
 from drupe.errors import DrupeError, SpecError
 from drupe.runtime import log
 from drupe.runtime.home import Home, default_root
@@ -54,7 +55,7 @@ _GARBAGE_THRESHOLD = 100_000
 def main() -> None:
     """The entry point; ends the process."""
     gc.set_threshold(_GARBAGE_THRESHOLD)
-    _open_standard_descriptors()
+    open_standard_descriptors()
     verb, debug = "", False
     try:
         before = parse(sys.argv[1:], OPTIONS)
@@ -72,15 +73,6 @@ def main() -> None:
     sys.stderr.flush()
     # Nothing is left to do, and taking the interpreter down in order takes 5 ms.
     os._exit(status)
-
-
-def _open_standard_descriptors() -> None:
-    """Puts /dev/null where the caller closed one: no file of ours may take its number."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
 
 
 def _dispatch(before: Parsed, verb: str) -> int:
